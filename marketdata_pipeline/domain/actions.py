@@ -1,0 +1,164 @@
+"""Splits, dividends and capital gains, and the arithmetic between raw and adjusted prices.
+
+Not here: where actions come from, and when an instrument's actions are known (coverage).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain.bars import PRICES
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+
+_MOST_DIGITS = 12
+
+
+class ActionKind(Enum):
+    """What happened: ``value`` of a split is new shares per old one, else cash a share."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+    CAPITAL_GAIN = "capital_gain"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Action:
+    """An action of an instrument, effective from the session ``ex_date`` on (exchange's date).
+
+    A split's ``value`` is the ratio new : old (4:1 is 4, a 1:8 reverse split is 1/8); a dividend's
+    is cash per share as paid, in the quote currency, not split-adjusted.
+    """
+
+    ex_date: date
+    kind: ActionKind
+    value: Fraction
+
+
+class Adjust(Enum):
+    """Which actions are taken out of raw prices on read."""
+
+    NONE = "none"
+    SPLITS = "splits"
+    ALL = "all"
+
+
+def splits_of(actions: Iterable[Action]) -> list[Action]:
+    """The splits, oldest first."""
+    return sorted(one for one in actions if one.kind is ActionKind.SPLIT)
+
+
+def last_dates(bars: pd.DataFrame, series: Series) -> np.ndarray:
+    """The exchange's date of each bar's last session, as datetime64[D].
+
+    A split with that ex-date or an earlier one is already in the bar's prices.
+    """
+    index = pd.DatetimeIndex(bars.index)
+    if series.timeframe is Timeframe.W1:
+        index = index + pd.Timedelta(days=6)
+    elif series.timeframe.intraday:
+        index = index.tz_convert(series.instrument.venue.zone)
+    return index.tz_localize(None).to_numpy().astype("datetime64[D]")
+
+
+def later_ratio(dates: np.ndarray, splits: Iterable[Action]) -> np.ndarray:
+    """For each date the product of the ratios of all splits after it, as float64."""
+    ratio = np.ones(len(dates))
+    product = Fraction(1)
+    for split in reversed(splits_of(splits)):
+        product *= split.value
+        ratio[dates < np.datetime64(split.ex_date)] = float(product)
+    return ratio
+
+
+def raw_from_split_adjusted(
+    bars: pd.DataFrame, series: Series, splits: Iterable[Action]
+) -> pd.DataFrame:
+    """Bars as traded, from float32 bars that were divided by the ratio of every later split.
+
+    A raw price is the decimal with the fewest digits inside the rounding interval of the float32
+    price, times the ratio; volume is divided by the ratio and rounded to whole units where the
+    ratio is not 1. After a reverse split the volume is exact to ratio/2 only. ``splits`` are those
+    with an ex-date up to the moment of the reply.
+    """
+    ratio = later_ratio(last_dates(bars, series), splits)
+    raw = {name: shortest_decimals(bars[name].to_numpy(), ratio) for name in PRICES}
+    volume = bars["volume"].to_numpy()
+    raw["volume"] = np.where(ratio == 1.0, volume, np.round(volume / ratio))
+    return pd.DataFrame(raw, index=bars.index)
+
+
+def shortest_decimals(prices: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """For each price the decimal with the fewest digits in its rounding interval times ratio.
+
+    The interval is that of float32 where the price is a float32 number (Yahoo widens float32 to
+    float64), else of float64; among decimals of the same length the one nearest to its middle.
+    NaN stays NaN.
+    """
+    low, high = rounding_interval(prices)
+    low, high, middle = low * ratio, high * ratio, prices * ratio
+    found = np.where(np.isfinite(middle), middle, np.nan)
+    open_rows = np.isfinite(middle)
+    for digits in range(_MOST_DIGITS + 1):
+        scale = 10.0**digits
+        candidate = np.round(middle * scale) / scale
+        hit = open_rows & (candidate >= low) & (candidate <= high)
+        found[hit] = candidate[hit]
+        open_rows &= ~hit
+        if not open_rows.any():
+            break
+    return found
+
+
+def rounding_interval(prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers that round to each price: half way to its neighbours in its own precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow = prices.astype(np.float32)
+        single = narrow.astype(np.float64) == prices
+        up = np.nextafter(narrow, np.float32(np.inf)).astype(np.float64)
+        down = np.nextafter(narrow, np.float32(-np.inf)).astype(np.float64)
+        wide_up, wide_down = np.nextafter(prices, np.inf), np.nextafter(prices, -np.inf)
+        low = np.where(single, (down + prices) / 2, (wide_down + prices) / 2)
+        high = np.where(single, (up + prices) / 2, (wide_up + prices) / 2)
+    return low, high
+
+
+def adjust_for_splits(
+    bars: pd.DataFrame, series: Series, splits: Iterable[Action]
+) -> pd.DataFrame:
+    """Prices divided, volume multiplied by the ratio of every split after each bar.
+
+    Source: CRSP, "Data Definitions: Factor to Adjust Prices" (cumulative product of split ratios).
+    """
+    ratio = later_ratio(last_dates(bars, series), splits)
+    adjusted = {name: bars[name].to_numpy() / ratio for name in PRICES}
+    adjusted["volume"] = bars["volume"].to_numpy() * ratio
+    return pd.DataFrame(adjusted, index=bars.index)
+
+
+def dividend_factor(
+    bars: pd.DataFrame, series: Series, actions: Iterable[Action], daily_close: pd.Series
+) -> np.ndarray:
+    """For each bar the product of ``1 - D / C`` over all cash paid after it.
+
+    ``daily_close`` holds raw 1d closes, indexed by label; C is the close of the session before the
+    ex-date. Where that close is unknown the payment is left out. Source: CRSP/Yahoo, "What is the
+    adjusted close?" (dividend multipliers on the close before the ex-date).
+    """
+    dates = last_dates(bars, series)
+    closes = daily_close.to_numpy()
+    sessions = pd.DatetimeIndex(daily_close.index).tz_localize(None).to_numpy()
+    days = sessions.astype("datetime64[D]")
+    factor = np.ones(len(dates))
+    for paid in actions:
+        if paid.kind is ActionKind.SPLIT:
+            continue
+        before = int(np.searchsorted(days, np.datetime64(paid.ex_date))) - 1
+        if before >= 0 and closes[before] > float(paid.value):
+            factor[dates < np.datetime64(paid.ex_date)] *= 1 - float(paid.value) / closes[before]
+    return factor

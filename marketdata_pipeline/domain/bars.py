@@ -1,0 +1,131 @@
+"""The bars contract: what a frame of bars must look like, and which rows break it.
+
+Not here: soft rules (quality) and where bars come from. A frame of bars has a ``ts`` index
+(datetime64[us, UTC], each label the bar's open, or the session's date at 00:00 UTC for 1d and 1wk)
+and the float64 columns open, high, low, close (quote currency) and volume (units traded). An empty
+frame means: no bars.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.sessions import Micros
+from marketdata_pipeline.errors import ContractViolation
+
+PRICES = ("open", "high", "low", "close")
+COLUMNS = (*PRICES, "volume")
+INDEX_DTYPE = "datetime64[us, UTC]"
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that breaks a hard rule: its label and the rule's name."""
+
+    ts: datetime
+    rule: str
+
+
+def frame(ts: Micros | Sequence[int], columns: Mapping[str, object]) -> pd.DataFrame:
+    """A frame of bars from labels in microseconds and five columns, in the order given."""
+    index = pd.DatetimeIndex(np.asarray(ts, dtype="datetime64[us]"), tz="UTC", name="ts")
+    data = {name: np.asarray(columns[name], dtype=np.float64) for name in COLUMNS}
+    return pd.DataFrame(data, index=index)
+
+
+def empty() -> pd.DataFrame:
+    """No bars."""
+    return frame([], dict.fromkeys(COLUMNS, ()))
+
+
+def labels_of(bars: pd.DataFrame) -> Micros:
+    """The labels in microseconds since 1970-01-01T00:00Z."""
+    index = pd.DatetimeIndex(bars.index)
+    return index.tz_convert("UTC").tz_localize(None).as_unit("us").to_numpy().astype(np.int64)
+
+
+def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[BadRow]:
+    """The rows that break a hard rule, each with the first rule that it breaks.
+
+    Rules: finite prices and volume, positive prices, low <= open and close <= high, volume >= 0,
+    label on the session's grid, bar closed at ``market_now``.
+    """
+    labels = labels_of(bars)
+    broken: dict[int, str] = {}
+    for rule, mask in _rules(bars, labels, series, market_now).items():
+        for row in np.flatnonzero(mask):
+            broken.setdefault(int(row), rule)
+    return [BadRow(from_micros(int(labels[row])), broken[row]) for row in sorted(broken)]
+
+
+def _rules(
+    bars: pd.DataFrame, labels: Micros, series: Series, market_now: datetime
+) -> dict[str, np.ndarray]:
+    prices = bars[list(PRICES)].to_numpy()
+    volume = bars["volume"].to_numpy()
+    low, high = bars["low"].to_numpy(), bars["high"].to_numpy()
+    body = bars[["open", "close"]].to_numpy()
+    off_grid, forming = _against_calendar(labels, series, market_now)
+    with np.errstate(invalid="ignore"):
+        return {
+            "finite": ~(np.isfinite(prices).all(axis=1) & np.isfinite(volume)),
+            "positive_prices": (prices <= 0).any(axis=1),
+            "low_high": (low > body.min(axis=1)) | (high < body.max(axis=1)),
+            "volume": volume < 0,
+            "grid": off_grid,
+            "closed": forming,
+        }
+
+
+def _against_calendar(
+    labels: Micros, series: Series, market_now: datetime
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks: not a label of the calendar; a label whose bar is not closed yet.
+
+    Before the first day that the calendar knows any midnight is on the grid.
+    """
+    if not len(labels):
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    within = TimeRange(from_micros(int(labels.min())), from_micros(int(labels.max()) + 1))
+    grid = calendar_of(series.instrument).grid(series.timeframe, within)
+    at = np.searchsorted(grid.labels, labels)
+    known = np.zeros(len(labels), dtype=bool)
+    inside = at < len(grid.labels)
+    known[inside] = grid.labels[at[inside]] == labels[inside]
+    forming = np.zeros(len(labels), dtype=bool)
+    forming[known] = grid.closes[at[known]] > to_micros(market_now)
+    unknown_era = labels < to_micros(EARLIEST)
+    return ~known & ~unknown_era, forming
+
+
+def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.DataFrame:
+    """The same frame, once every hard rule is known to hold.
+
+    Raises:
+        ContractViolation: wrong columns, dtypes, zone or order, duplicates, or a bad row; the text
+            names series, rule and the first row.
+    """
+    from pandera.errors import SchemaError
+
+    from marketdata_pipeline.domain.contract import BARS
+
+    try:
+        BARS.validate(bars)
+    except SchemaError as error:
+        raise ContractViolation(f"{series}: {error.reason_code}: {_first_line(error)}") from error
+    bad = bad_rows(bars, series, market_now)
+    if bad:
+        raise ContractViolation(
+            f"{series}: {len(bad)} bars break a hard rule, first {bad[0].rule} at {bad[0].ts}"
+        )
+    return bars
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:160]

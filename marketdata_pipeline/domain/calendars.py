@@ -1,0 +1,231 @@
+"""Calendars: which days and hours an instrument trades, from one table of rules per kind.
+
+Not here: arithmetic on schedules (sessions) and what bars must look like (bars).
+Exchange sessions come from exchange_calendars, always with an explicit start and end inside each
+calendar's bounds; outside them nothing is expected. FX trades from Sunday 17:00 to Friday 17:00
+New York; CME's break is 16:00 to 17:00 Chicago (CME Group, "Trading hours").
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.sessions import DAY, WEEK, Days, Micros, Segments, monday_of
+from marketdata_pipeline.domain.timeframe import Timeframe
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing is expected before this day: exchange_calendars lists no holidays of the years before
+(XNYS 1969 has 258 sessions there, 250 were held)."""
+_LONGEST_CLOSURE = timedelta(days=45)
+_HOUR = DAY // 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Bars that a calendar expects: labels and the instants at which each is closed, sorted."""
+
+    labels: Micros
+    closes: Micros
+
+
+class Calendar(ABC):
+    """The days and segments of one kind of market; ``zone`` is the zone of its dates."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
+
+    @abstractmethod
+    def days(self, start: int, end: int) -> Days:
+        """Sessions with a label in ``[start, end)``."""
+
+    @abstractmethod
+    def segments(self, start: int, end: int) -> Segments:
+        """Trading segments of all sessions that may touch ``[start, end)``, and some around."""
+
+    def grid(self, timeframe: Timeframe, within: TimeRange) -> Grid:
+        """The bars with a label in ``within``."""
+        start, end = to_micros(within.start), to_micros(within.end)
+        if timeframe is Timeframe.D1:
+            days = self.days(start, end)
+            return Grid(days.label, days.close)
+        if timeframe is Timeframe.W1:
+            monday = int(monday_of(np.array([start]))[0])
+            weeks = self.days(monday, end + WEEK).weeks().between(start, end)
+            return Grid(weeks.label, weeks.close)
+        labels, closes = self.segments(start - DAY, end + DAY).grid(step_of(timeframe))
+        cut = slice(*np.searchsorted(labels, [start, end]))
+        return Grid(labels[cut], closes[cut])
+
+    def bucket(self, timeframe: Timeframe, labels: Micros) -> Micros:
+        """The label of the ``timeframe`` bar that each finer label falls in; -1 for none."""
+        if timeframe is Timeframe.W1:
+            return monday_of(labels)
+        if not len(labels):
+            return labels
+        around = self.segments(int(labels.min()) - DAY, int(labels.max()) + DAY)
+        return around.bucket(labels, step_of(timeframe))
+
+    def closed_until(self, timeframe: Timeframe, now: datetime) -> datetime | None:
+        """The end of the last closed bar, in label space; None where no bar closed lately.
+
+        For a day or a week that is its label plus a day or a week; else the closing instant.
+        """
+        around = TimeRange(now - _LONGEST_CLOSURE, now + timedelta(days=2))
+        grid = self.grid(timeframe, around)
+        closed = int(np.searchsorted(grid.closes, to_micros(now), side="right")) - 1
+        if closed < 0:
+            return None
+        if timeframe.intraday:
+            return from_micros(int(grid.closes[closed]))
+        return from_micros(int(grid.labels[closed])) + timeframe.length
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the market trades at this market instant."""
+        at = to_micros(now)
+        return self.segments(at - 2 * DAY, at + 2 * DAY).holds(at)
+
+
+def step_of(timeframe: Timeframe) -> int:
+    """A timeframe's nominal length in microseconds."""
+    return int(timeframe.length / timedelta(microseconds=1))
+
+
+class ExchangeCalendar(Calendar):
+    """Sessions as exchange_calendars knows them, with early closes and lunch breaks."""
+
+    def __init__(self, name: str, zone: str) -> None:
+        super().__init__(zone)
+        self._name = name
+
+    def days(self, start: int, end: int) -> Days:
+        return self._schedule(start, end).days.between(start, end)
+
+    def segments(self, start: int, end: int) -> Segments:
+        segments = self._schedule(start, end).segments
+        cut = slice(*np.searchsorted(segments.open, [start - 2 * DAY, end + 2 * DAY]))
+        return Segments(segments.anchor[cut], segments.open[cut], segments.close[cut])
+
+    def _schedule(self, start: int, end: int) -> "_Schedule":
+        """The recent part where that is enough: building 60 years takes half a second."""
+        recent = start - 14 * DAY >= to_micros(_RECENT)
+        through = (from_micros(end).year + 1) // 5 * 5 + 4
+        return _schedule(self._name, _RECENT if recent else EARLIEST, max(through, 2029))
+
+
+class CmeCalendar(ExchangeCalendar):
+    """CME Globex: sessions run from the evening before; the last hour before 17:00 is a break."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__("CMES", zone)
+
+
+class CryptoCalendar(Calendar):
+    """Every UTC day, all day."""
+
+    def days(self, start: int, end: int) -> Days:
+        label = np.arange(-(-start // DAY) * DAY, end, DAY, dtype=np.int64)
+        return Days(label, label, label + DAY)
+
+    def segments(self, start: int, end: int) -> Segments:
+        days = self.days(start - DAY, end + DAY)
+        return Segments(days.open, days.open, days.close)
+
+
+class FxCalendar(Calendar):
+    """Sunday 17:00 to Friday 17:00 New York; days are cut at London midnight, grids at 00:00 UTC.
+
+    Yahoo labels Monday to Friday only; the Sunday evening belongs to no daily bar.
+    """
+
+    def days(self, start: int, end: int) -> Days:
+        dates = _dates(start, end)
+        dates = dates[dates.dayofweek < 5]  # noqa: PLR2004 - Monday to Friday
+        opened = _instants(dates, "Europe/London", hour=0)
+        closed = _instants(dates + pd.Timedelta(days=1), "Europe/London", hour=0)
+        week_end = _instants(dates, "America/New_York", hour=17)
+        closed = np.where(dates.dayofweek == 4, np.minimum(closed, week_end), closed)  # noqa: PLR2004
+        return Days(_micros(dates), opened, closed)
+
+    def segments(self, start: int, end: int) -> Segments:
+        dates = _dates(start - DAY, end + DAY)
+        dates = dates[dates.dayofweek != 5]  # noqa: PLR2004 - no Saturday
+        label = _micros(dates)
+        five = _instants(dates, "America/New_York", hour=17)
+        opened = np.where(dates.dayofweek == 6, five, label)  # noqa: PLR2004 - Sunday
+        closed = np.where(dates.dayofweek == 4, five, label + DAY)  # noqa: PLR2004 - Friday
+        return Segments(label, opened, closed)
+
+
+@lru_cache(maxsize=256)
+def calendar_of(instrument: Instrument) -> Calendar:
+    """The calendar that an instrument follows."""
+    venue = instrument.venue
+    match instrument.asset_class:
+        case AssetClass.CRYPTO:
+            return CryptoCalendar(venue.zone)
+        case AssetClass.FX:
+            return FxCalendar(venue.zone)
+        case AssetClass.FUTURE:
+            return CmeCalendar(venue.zone)
+        case _:
+            return ExchangeCalendar(venue.calendar, venue.zone)
+
+
+_RECENT = datetime(2012, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Schedule:
+    days: Days
+    segments: Segments
+
+
+@lru_cache(maxsize=64)
+def _schedule(name: str, start: datetime, through: int) -> _Schedule:
+    """Sessions of an exchange calendar from ``start`` through a year, within its bounds."""
+    from exchange_calendars.calendar_utils import _default_calendar_factories as factories
+
+    factory = factories[name]
+    low, high = factory.bound_min(), factory.bound_max()
+    first = pd.Timestamp(start.date())
+    last = pd.Timestamp(year=through, month=12, day=31)
+    first = first if low is None else max(first, low)
+    last = last if high is None else min(last, high)
+    table = factory(start=first, end=last).schedule
+    label, opened = _micros(table.index), _micros(table["open"])
+    closed = _micros(table["close"])
+    if name == "CMES":
+        halt = _instants(pd.DatetimeIndex(table.index), "America/Chicago", hour=16)
+        closed = np.minimum(closed, halt)
+    broken = table["break_start"].notna().to_numpy()
+    breaks = _micros(table["break_start"][broken]), _micros(table["break_end"][broken])
+    ends = closed.copy()
+    ends[broken] = breaks[0]
+    morning = Segments(opened, opened, ends)
+    afternoon = Segments(breaks[1], breaks[1], closed[broken])
+    return _Schedule(Days(label, opened, closed), Segments.of([morning, afternoon]))
+
+
+def _dates(start: int, end: int) -> pd.DatetimeIndex:
+    """Naive dates whose 00:00 UTC is in ``[start, end)``."""
+    first = pd.Timestamp(-(-start // DAY) * DAY, unit="us")
+    last = pd.Timestamp((end - 1) // DAY * DAY, unit="us")
+    return pd.date_range(first, last, freq="D", unit="us")
+
+
+def _instants(dates: pd.DatetimeIndex, zone: str, *, hour: int) -> Micros:
+    """The UTC microseconds of that wall-clock hour of each naive date in a zone."""
+    local = (dates + pd.Timedelta(hours=hour)).tz_localize(zone)
+    return _micros(local)
+
+
+def _micros(instants: "pd.DatetimeIndex | pd.Series[pd.Timestamp]") -> Micros:
+    index = pd.DatetimeIndex(instants)
+    naive = index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
+    return naive.as_unit("us").to_numpy().astype(np.int64)

@@ -1,0 +1,20 @@
+"""The shape of a frame of bars as a pandera schema: dtypes, zone, order, uniqueness.
+
+Not here: rules that need a calendar or compare columns (bars).
+"""
+
+import pandera.pandas as pa
+
+from marketdata_pipeline.domain.bars import COLUMNS, INDEX_DTYPE
+
+BARS = pa.DataFrameSchema(
+    columns={name: pa.Column("float64") for name in COLUMNS},
+    index=pa.Index(
+        INDEX_DTYPE,
+        name="ts",
+        unique=True,
+        checks=pa.Check(lambda ts: ts.is_monotonic_increasing, name="sorted"),
+    ),
+    strict=True,
+    ordered=True,
+)

@@ -1,0 +1,113 @@
+"""What is traded: its id is Yahoo's spelling, upper case; class and venue follow from syntax.
+
+Not here: what providers call it, and what only a provider can tell (a listing's first day).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from marketdata_pipeline.domain import venues
+from marketdata_pipeline.domain.venues import Venue
+from marketdata_pipeline.errors import BadInput
+
+LONGEST = 32
+_INDEX = re.compile(r"\^[A-Z0-9]+([.-][A-Z0-9]+)*", re.ASCII)
+_FX = re.compile(r"([A-Z]{3}){1,2}=X", re.ASCII)
+_FUTURE = re.compile(r"[A-Z0-9]{1,4}=F", re.ASCII)
+_CONTRACT = re.compile(r"[A-Z0-9]{1,3}[FGHJKMNQUVXZ][0-9]{2}\.([A-Z]{3})", re.ASCII)
+_CRYPTO = re.compile(r"[A-Z0-9]{1,12}-([A-Z]{3,4})", re.ASCII)
+_STOCK = re.compile(r"([A-Z0-9]+(?:[-&][A-Z0-9]+)*)(?:\.([A-Z]{1,4}))?", re.ASCII)
+_FUND = re.compile(r"0P[0-9A-Z]{8}|[A-Z]{4}X", re.ASCII)
+
+
+class AssetClass(Enum):
+    """What kind of thing an instrument is, as far as its spelling tells."""
+
+    EQUITY = "equity"
+    ETF = "etf"
+    INDEX = "index"
+    FUND = "fund"
+    CRYPTO = "crypto"
+    FX = "fx"
+    FUTURE = "future"
+    BOND = "bond"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instrument:
+    """An instrument by its id; make one with ``parse``."""
+
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The instrument of Yahoo's spelling; case is folded, blanks around it ignored.
+
+        Raises:
+            BadInput: anything that is not in the grammar: ``AAPL``, ``BRK-B``, ``AZN.L``,
+                ``^GSPC``, ``BTC-USD``, ``EURUSD=X``, ``ES=F``, ``ESZ26.CME``.
+        """
+        key = str(text).strip().upper()
+        if len(key) > LONGEST:
+            raise BadInput(
+                f"'{key[:LONGEST]}...' is longer than {LONGEST} characters; use Yahoo's spelling"
+            )
+        _classify(key)
+        return cls(key)
+
+    @property
+    def asset_class(self) -> AssetClass:
+        return _classify(self.key)[0]
+
+    @property
+    def venue(self) -> Venue:
+        return _classify(self.key)[1]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def _classify(key: str) -> tuple[AssetClass, Venue]:
+    if _INDEX.fullmatch(key):
+        kind = AssetClass.BOND if key in venues.YIELDS else AssetClass.INDEX
+        return kind, venues.BY_INDEX.get(key, venues.US)
+    if _FX.fullmatch(key):
+        return AssetClass.FX, venues.FX
+    contract = _CONTRACT.fullmatch(key)
+    if _FUTURE.fullmatch(key) or (contract and contract[1] in venues.FUTURES_SUFFIXES):
+        return AssetClass.FUTURE, venues.CME
+    crypto = _CRYPTO.fullmatch(key)
+    if crypto and crypto[1] in venues.QUOTE_CURRENCIES:
+        return AssetClass.CRYPTO, venues.CRYPTO
+    return _stock(key)
+
+
+def _stock(key: str) -> tuple[AssetClass, Venue]:
+    found = _STOCK.fullmatch(key)
+    if not found:
+        raise BadInput(
+            f"{key!r} is not an instrument; use Yahoo's spelling, e.g. AAPL, BRK-B, AZN.L, "
+            "^GSPC, BTC-USD, EURUSD=X, ES=F"
+        )
+    stem, suffix = found[1], found[2]
+    if suffix is None:
+        venue = venues.US
+    elif suffix in venues.BY_SUFFIX:
+        venue = venues.BY_SUFFIX[suffix]
+    elif len(suffix) == 1:
+        raise BadInput(
+            f"'.{suffix}' in {key!r} is no venue; Yahoo spells share classes with a hyphen: "
+            f"{stem}-{suffix}"
+        )
+    else:
+        raise BadInput(f"the venue '.{suffix}' of {key!r} is not known; see docs/instruments.md")
+    if _FUND.fullmatch(stem):
+        return AssetClass.FUND, venue
+    if key in venues.TREASURY_ETFS:
+        return AssetClass.BOND, venue
+    return AssetClass.EQUITY, venue

@@ -1,0 +1,132 @@
+"""Every error that this package raises on purpose; the type says what to do.
+
+Not here: messages (they live where they are raised) and foreign exceptions (adapters turn them
+into these).
+
+    MarketDataError
+    ├── BadInput                 a person typed something that cannot be right: say how to mend it
+    │   ├── SettingsError        a setting is missing, unknown or malformed
+    │   └── HomeError            the home cannot be made, opened or used in this mode
+    ├── ProviderError            something between us and a provider; carries provider and series
+    │   ├── RateLimited          wait until ``retry_at``, then ask again; costs no attempt
+    │   ├── Unavailable          outage, reset, 5xx: try again, then the next provider
+    │   │   └── ProviderTimeout  the same, after a time limit of ours
+    │   ├── UnknownSymbol        do not ask again, remember
+    │   ├── OutOfDepth           the provider does not go back that far: remember
+    │   ├── MalformedReply       try the next provider
+    │   │   └── SplitContradicted  the reply disagrees with a split that is known
+    │   └── CredentialsRefused   skip the provider and tell the person
+    ├── StoreError               the catalog or a bar file is unreadable or refuses the write
+    │   └── WriteConflict        another writer came first, again and again: ask again
+    └── ContractViolation        bars that break a hard rule; nothing was written
+"""
+
+from datetime import datetime
+
+
+class MarketDataError(Exception):
+    """Base of all errors of this package; its text is one sentence for a person."""
+
+
+class BadInput(MarketDataError):
+    """What a person asked for cannot be right; the text says what to do instead."""
+
+
+class SettingsError(BadInput):
+    """A setting is missing, unknown or malformed; the text names the key and what is allowed."""
+
+
+class HomeError(BadInput):
+    """The home cannot be made, opened, or used in this mode."""
+
+
+class ProviderError(MarketDataError):
+    """Asking a provider failed.
+
+    Args:
+        message: one sentence.
+        provider: the provider's name, as in its registry line.
+        series: the series' spelling (``AAPL|1d``), or an empty string.
+    """
+
+    category = "provider"
+
+    def __init__(self, message: str, *, provider: str = "", series: str = "") -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.series = series
+
+
+class RateLimited(ProviderError):
+    """The provider, or our own governor for it, has no turn now.
+
+    ``retry_at`` is the wall instant (aware UTC) from which a turn is possible.
+    """
+
+    category = "rate_limited"
+
+    def __init__(
+        self, message: str, *, retry_at: datetime, provider: str = "", series: str = ""
+    ) -> None:
+        super().__init__(message, provider=provider, series=series)
+        self.retry_at = retry_at
+
+
+class Unavailable(ProviderError):
+    """The provider did not answer properly: refused, reset, 5xx, a block page."""
+
+    category = "unavailable"
+
+
+class ProviderTimeout(Unavailable):
+    """The provider did not answer within our limits."""
+
+    category = "timeout"
+
+
+class UnknownSymbol(ProviderError):
+    """The provider does not know the instrument."""
+
+    category = "unknown_symbol"
+
+
+class OutOfDepth(ProviderError):
+    """The provider does not go back as far as was asked."""
+
+    category = "out_of_depth"
+
+
+class MalformedReply(ProviderError):
+    """The reply cannot be trusted: broken, for another symbol, or too many bad rows."""
+
+    category = "malformed_reply"
+
+
+class SplitContradicted(MalformedReply):
+    """The reply's prices disagree with a split that is known."""
+
+    category = "split_contradicted"
+
+
+class CredentialsRefused(ProviderError):
+    """The provider refuses our key, or wants one."""
+
+    category = "credentials"
+
+
+class StoreError(MarketDataError):
+    """The catalog or a bar file is unreadable, or a write was refused."""
+
+    category = "store"
+
+
+class WriteConflict(StoreError):
+    """Other writers kept coming first; the same call may be made again."""
+
+    category = "conflict"
+
+
+class ContractViolation(MarketDataError):
+    """Bars break a hard rule of the bars contract."""
+
+    category = "contract"

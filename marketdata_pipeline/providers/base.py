@@ -1,0 +1,53 @@
+"""What a provider is: capabilities as data on the class, fetching as one method.
+
+Not here: any provider's wire format.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a provider serves of one timeframe; None means without limit.
+
+    Attributes:
+        longest_window: the most that one request may span.
+        depth: how far back from now it serves.
+    """
+
+    longest_window: timedelta | None = None
+    depth: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``requests`` in any ``window``, of which ``burst`` may come at once."""
+
+    requests: int
+    window: timedelta
+    burst: int
+
+
+class Provider(ABC):
+    """A source of bars. ``name`` is its registry name."""
+
+    name: ClassVar[str]
+    timeframes: ClassVar[Mapping[Timeframe, Capability]]
+    rate_limit: ClassVar[RateLimit]
+
+    @abstractmethod
+    def fetch(self, series: Series, window: TimeRange) -> Reply:
+        """Ask once for ``window`` (label space) of ``series``; each HTTP request takes a turn.
+
+        Raises:
+            ProviderError: the narrowest kind; no foreign exception ever leaves.
+        """
