@@ -128,9 +128,7 @@ def rounding_interval(prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def adjust_for_splits(
-    bars: pd.DataFrame, series: Series, splits: Iterable[Action]
-) -> pd.DataFrame:
+def adjust_for_splits(bars: pd.DataFrame, series: Series, splits: Iterable[Action]) -> pd.DataFrame:
     """Prices divided, volume multiplied by the ratio of every split after each bar.
 
     Source: CRSP, "Data Definitions: Factor to Adjust Prices" (cumulative product of split ratios).

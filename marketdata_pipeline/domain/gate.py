@@ -1,10 +1,20 @@
-"""The port through which a provider asks leave to send one request.
+"""A provider's rate limit, and the port through which it asks leave to send one request.
 
-Not here: rates and cooldowns; the governor keeps those.
+Not here: turns and cooldowns; the governor keeps those.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``requests`` in any ``window``, of which ``burst`` may come at once."""
+
+    requests: int
+    window: timedelta
+    burst: int
 
 
 class Gate(Protocol):

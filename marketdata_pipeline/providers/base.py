@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from marketdata_pipeline.domain.gate import RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -26,15 +27,6 @@ class Capability:
 
     longest_window: timedelta | None = None
     depth: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most ``requests`` in any ``window``, of which ``burst`` may come at once."""
-
-    requests: int
-    window: timedelta
-    burst: int
 
 
 class Provider(ABC):
