@@ -1,0 +1,1 @@
+"""The tests mirror the package; fakes.py holds what stands in for the outside world."""

