@@ -1,0 +1,139 @@
+"""Which windows to ask for, as pure functions of what is wanted, covered and possible.
+
+Not here: asking (update) and what becomes of an answer (settle).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+
+from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.ranges import TimeRange, cut, from_micros, intersect, span
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.providers.base import Capability
+
+DAWN = datetime(1900, 1, 1, tzinfo=UTC)
+"""Stands for "all there is" until a provider has told a listing's first day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to come: its ``window``, and the missing ``parts`` of it that it is for."""
+
+    window: TimeRange
+    parts: tuple[TimeRange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask, newest window first; ``out_of_depth`` is older than the provider serves."""
+
+    asks: tuple[Ask, ...]
+    out_of_depth: TimeRange | None = None
+
+
+def wanted_range(
+    series: Series, since: datetime | None, until: datetime | None, market_now: datetime
+) -> TimeRange | None:
+    """Label range that is wanted and closed; None where no bar of it can exist yet.
+
+    ``since`` None means all there is; ``until`` None means up to the last closed bar.
+    """
+    closed = calendar_of(series.instrument).closed_until(series.timeframe, market_now)
+    if closed is None:
+        return None
+    end = closed if until is None else min(closed, until)
+    return span(_label_floor(series, since or DAWN), end)
+
+
+def _label_floor(series: Series, since: datetime) -> datetime:
+    """Days and weeks are labelled at 00:00 UTC: a purchase at noon wants that day's bar too."""
+    if series.timeframe.intraday:
+        return since
+    day = datetime.combine(since.date(), time.min, tzinfo=UTC)
+    return day - timedelta(days=day.weekday()) if series.timeframe is Timeframe.W1 else day
+
+
+def plan(
+    series: Series,
+    wanted: TimeRange,
+    coverage: Coverage,
+    capability: Capability,
+    *,
+    first_trade: date | None,
+    market_now: datetime,
+) -> Plan:
+    """The requests that bring what is wanted, not covered, listed, and within the depth.
+
+    Missing parts without any expected bar are not asked for. Missing parts that fit into one
+    window share one request, since turns are scarcer than rows.
+    """
+    reachable, too_old = _within_depth(wanted, capability.depth, market_now)
+    listed = _after_listing(reachable, first_trade)
+    missing = coverage.missing([] if listed is None else [listed], market_now)
+    due = [part for one in missing if (part := _expected_part(series, one)) is not None]
+    windows = [
+        window
+        for group in _grouped(due, capability.longest_window)
+        for window in cut(group, capability.longest_window)
+    ]
+    asks = [Ask(window, tuple(intersect([window], due))) for window in windows]
+    return Plan(tuple(reversed([ask for ask in asks if ask.parts])), too_old)
+
+
+def _within_depth(
+    wanted: TimeRange, depth: timedelta | None, market_now: datetime
+) -> tuple[TimeRange | None, TimeRange | None]:
+    if depth is None:
+        return wanted, None
+    edge = datetime.combine((market_now - depth).date(), time.min, tzinfo=UTC) + timedelta(days=1)
+    return span(max(wanted.start, edge), wanted.end), span(wanted.start, min(edge, wanted.end))
+
+
+def _after_listing(wanted: TimeRange | None, first_trade: date | None) -> TimeRange | None:
+    if wanted is None or first_trade is None:
+        return wanted
+    listed = datetime.combine(first_trade, time.min, tzinfo=UTC)
+    return span(max(wanted.start, listed), wanted.end)
+
+
+def _expected_part(series: Series, missing: TimeRange) -> TimeRange | None:
+    """The range from the first expected bar to the last; all of it before calendars begin."""
+    grid = calendar_of(series.instrument).grid(series.timeframe, missing)
+    if not len(grid.labels):
+        return span(missing.start, min(missing.end, EARLIEST))
+    start = from_micros(int(grid.labels[0]))
+    last = from_micros(int(grid.labels[-1])) + series.timeframe.length
+    first = missing.start if missing.start < EARLIEST else start
+    return TimeRange(first, min(missing.end, last))
+
+
+def _grouped(parts: Sequence[TimeRange], longest: timedelta | None) -> list[TimeRange]:
+    """Neighbouring parts as one range as long as one request can span them."""
+    groups: list[TimeRange] = []
+    for part in parts:
+        if groups and (longest is None or part.end - groups[-1].start <= longest):
+            groups[-1] = TimeRange(groups[-1].start, part.end)
+        else:
+            groups.append(part)
+    return groups
+
+
+def absent_labels(
+    series: Series, parts: Sequence[TimeRange], present: np.ndarray, first_trade: date | None
+) -> list[TimeRange]:
+    """What the calendar expects in ``parts`` and is not ``present``, as label ranges."""
+    from marketdata_pipeline.domain.coverage import absent_ranges
+
+    calendar = calendar_of(series.instrument)
+    listed = (_after_listing(part, first_trade) for part in parts)
+    return [
+        one
+        for part in listed
+        if part is not None
+        for one in absent_ranges(calendar.grid(series.timeframe, part), present, series.timeframe)
+    ]
