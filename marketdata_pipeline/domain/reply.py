@@ -29,7 +29,9 @@ class Reply:
         window: what was asked, in label space (UTC); ``bars`` has no label outside it.
         bars: a frame shaped as ``domain.bars`` says, in ``basis``, sorted, unique, closed bars
             only; rows without any price are left out. Empty: the provider has no bars there.
-        actions: those that the reply lists; all of ``window`` up to ``market_at``.
+        actions: those that the reply lists.
+        actions_within: the range whose actions it lists completely, up to ``market_at`` at most;
+            None where the provider tells none.
         currency: as the provider writes it (``GBp`` is pence).
         market_at: the market instant at which it was asked.
         fetched_at: the wall instant at which it arrived.
@@ -44,6 +46,7 @@ class Reply:
     bars: pd.DataFrame
     basis: Basis
     actions: tuple[Action, ...]
+    actions_within: TimeRange | None
     currency: str
     market_at: datetime
     fetched_at: datetime

@@ -25,19 +25,28 @@ def contradicted_split(
     nearer to a split's ratio than to none says that the reply was not divided as it should be.
     ``stored`` holds bars in and around the reply's window. Both frames are raw.
     """
-    splits = [one for one in splits_of(actions) if abs(np.log(float(one.value))) >= _SMALLEST]
+    splits = [one for one in splits_of(actions) if abs(_log(one)) >= _SMALLEST]
     if reply.empty or not splits:
         return None
     ours = adjust_for_splits(reply, series, splits)
     theirs = adjust_for_splits(stored, series, splits)
-    jumps = np.array([*_overlap_jump(ours, theirs), *_seam_jumps(ours, theirs)])
+    around = [*_overlap_jump(ours, theirs), *_seam_jumps(ours, theirs)]
+    first = reply.index[0].date()
     for split in splits:
-        ratio = np.log(float(split.value))
-        inside = _jumps_at(ours, split)
-        for jump in (*jumps, *inside):
-            if min(abs(jump - ratio), abs(jump + ratio)) < abs(jump) / 2:
-                return split
+        divided = split.ex_date > first
+        jumps = [*around, *_jumps_at(ours, split)] if divided else []
+        if any(_looks_like(jump, split) for jump in jumps):
+            return split
     return None
+
+
+def _log(split: Action) -> float:
+    return float(np.log(float(split.value)))
+
+
+def _looks_like(jump: float, split: Action) -> bool:
+    """Whether a jump is the split's ratio, up or down, within a quarter of it."""
+    return abs(abs(jump) - abs(_log(split))) < abs(_log(split)) / 4
 
 
 def _overlap_jump(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[float]:

@@ -1,0 +1,202 @@
+"""From a provider's answer to stored bars: un-split, validate, judge, commit.
+
+Not here: asking providers (update) and derived bars (derive).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.actions import Action, raw_from_split_adjusted, splits_of
+from marketdata_pipeline.domain.bars import BadRow
+from marketdata_pipeline.domain.calendars import Calendar, calendar_of
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.ranges import TimeRange, merge, to_micros
+from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.sessions import DAY, Micros
+from marketdata_pipeline.errors import MalformedReply, SplitContradicted, WriteConflict
+from marketdata_pipeline.ingest.plan import absent_labels
+from marketdata_pipeline.quality.plausible import contradicted_split
+from marketdata_pipeline.store.bars import BarStore, Committed, Snapshot, Stale
+from marketdata_pipeline.store.write import Fetch, Write
+
+_ATTEMPTS = 20
+_NEIGHBOURS = timedelta(days=10)
+_TOLERATED_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """What is to be stored of a reply: raw validated bars, and the rows that were dropped."""
+
+    bars: pd.DataFrame
+    dropped: tuple[BadRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known beside the reply: the listing's first day, and the run that works."""
+
+    first_trade: date | None = None
+    run_id: str | None = None
+
+
+def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
+    """The reply's bars as traded, without the rows that break a hard rule.
+
+    ``known`` are all actions of the instrument from the window's start to the reply's market
+    instant; only splits whose ex-date had begun then are taken out.
+
+    Raises:
+        MalformedReply: more than one row and more than 1 % of the rows break a hard rule.
+    """
+    bars = reply.bars
+    if reply.basis is Basis.SPLIT_ADJUSTED:
+        bars = raw_from_split_adjusted(bars, reply.series, _in_effect(reply, known))
+    bad = contract.bad_rows(bars, reply.series, reply.market_at)
+    if len(bad) > max(1, _TOLERATED_SHARE * len(bars)):
+        raise MalformedReply(
+            f"{reply.series}: {len(bad)} of {len(bars)} rows from {reply.provider} break a hard "
+            f"rule (first {bad[0].rule} at {bad[0].ts:%Y-%m-%d %H:%M}); nothing was stored",
+            provider=reply.provider,
+            series=str(reply.series),
+        )
+    good = ~bars.index.isin([row.ts for row in bad])
+    kept = contract.validate(bars[good], reply.series, reply.market_at)
+    return Settled(kept, tuple(bad))
+
+
+def _in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:
+    """The splits that the provider has divided by at the reply's market instant.
+
+    A split is in effect from the open of its first session on.
+    """
+    calendar = calendar_of(reply.series.instrument)
+    now = to_micros(reply.market_at)
+    return [one for one in splits_of(known) if _opening(calendar, one.ex_date) <= now]
+
+
+def _opening(calendar: Calendar, ex_date: date) -> int:
+    label = int(np.array([ex_date], dtype="datetime64[us]").astype(np.int64)[0])
+    session = calendar.days(label, label + DAY)
+    return int(session.open[0]) if len(session.open) else label
+
+
+def settle(
+    store: BarStore,
+    reply: Reply,
+    parts: Sequence[TimeRange],
+    known: Sequence[Action],
+    listing: Listing,
+) -> tuple[Committed, Settled]:
+    """Store the ``parts`` of a reply that were missing, in one transaction with their coverage.
+
+    Bars that a later fetch already holds are left out; expected bars that neither the reply nor
+    the store has become holes.
+
+    Raises:
+        MalformedReply: too many bad rows.
+        SplitContradicted: the prices disagree with a known split; nothing is stored.
+        WriteConflict: other writers kept coming first.
+        StoreError: the catalog or a file refused.
+    """
+    settled = to_raw(reply, known)
+    labels = contract.labels_of(settled.bars)
+    inside = _within(labels, parts)
+    for _ in range(_ATTEMPTS):
+        stored = store.snapshot(reply.series, _padded(reply.window))
+        _refuse_contradiction(reply, settled.bars, stored, known)
+        keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
+        write = _write(reply, settled, parts, keep, stored, listing)
+        expected = stored.version if _touches(write.bars, stored) else None
+        try:
+            committed = store.commit(write, expected_version=expected)
+        except Stale:
+            continue
+        return committed, settled
+    raise WriteConflict(f"{reply.series}: other writers kept changing it; run the same again")
+
+
+def _padded(window: TimeRange) -> TimeRange:
+    return TimeRange(window.start - _NEIGHBOURS, window.end + _NEIGHBOURS)
+
+
+def _within(labels: Micros, parts: Sequence[TimeRange]) -> np.ndarray:
+    inside = np.zeros(len(labels), dtype=bool)
+    for part in merge(parts):
+        inside |= (labels >= to_micros(part.start)) & (labels < to_micros(part.end))
+    return inside
+
+
+def _held_by_later_fetch(labels: Micros, stored: Snapshot, fetched_at: int) -> np.ndarray:
+    later = contract.labels_of(stored.bars)[stored.fetched_at > fetched_at]
+    return np.isin(labels, later)
+
+
+def _touches(bars: pd.DataFrame, stored: Snapshot) -> bool:
+    """Whether any stored bar lies between the first and the last bar to be written."""
+    if bars.empty:
+        return False
+    return not stored.bars.loc[bars.index[0] : bars.index[-1]].empty
+
+
+def _refuse_contradiction(
+    reply: Reply, raw: pd.DataFrame, stored: Snapshot, known: Sequence[Action]
+) -> None:
+    split = contradicted_split(raw, stored.bars, reply.series, known)
+    if split is not None:
+        raise SplitContradicted(
+            f"{reply.series}: prices from {reply.provider} disagree with the split of "
+            f"{split.ex_date} ({split.value}:1); nothing was stored",
+            provider=reply.provider,
+            series=str(reply.series),
+        )
+
+
+def _write(
+    reply: Reply,
+    settled: Settled,
+    parts: Sequence[TimeRange],
+    keep: np.ndarray,
+    stored: Snapshot,
+    listing: Listing,
+) -> Write:
+    labels = contract.labels_of(settled.bars)
+    present = np.union1d(labels, contract.labels_of(stored.bars))
+    first_trade = reply.first_trade or listing.first_trade
+    absent = absent_labels(reply.series, parts, present, first_trade)
+
+    def cover(before: Coverage) -> Coverage:
+        after = before
+        for part in parts:
+            holes = [one for one in absent if part.intersect(one)]
+            after = after.after(part, holes, reply.market_at)
+        return after
+
+    fetch = Fetch(
+        kind="reply",
+        provider=reply.provider,
+        origin=reply.origin,
+        window=reply.window,
+        basis=str(reply.basis.value),
+        currency=reply.currency,
+        market_at=reply.market_at,
+        fetched_at=reply.fetched_at,
+        requests=reply.requests,
+        dropped=settled.dropped,
+        base_version=None,
+        run_id=listing.run_id,
+    )
+    return Write(
+        series=reply.series,
+        bars=settled.bars[keep],
+        fetch=fetch,
+        coverage=cover,
+        actions=reply.actions,
+        actions_within=reply.actions_within,
+        first_trade=reply.first_trade,
+    )
