@@ -29,11 +29,11 @@ define REFUSE_PYTHON
   exit 2; }
 endef
 
-# $(1): what to install; $(2): the Python environment to install it into.
+# What to install is in WHAT: a comma cannot stand in the argument of a call.
 define INSTALL
-@echo "installing into $(2), this takes a minute or two ..."
-@"$(PYTHON)" -m venv $(2)
-@$(2)/bin/python -m pip install -qq --disable-pip-version-check --no-input $(1) </dev/null
+@echo "installing into .venv, this takes a minute or two ..."
+@"$(PYTHON)" -m venv .venv
+@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '$(WHAT)' </dev/null
 endef
 
 .PHONY: help
@@ -92,12 +92,14 @@ clean: ## remove .venv and what the tools left; homes with data stay
 	  .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+$(RUN): WHAT := .[demo]
 $(RUN): $(PINS)
 	$(REFUSE_PYTHON)
-	$(call INSTALL,-c constraints.txt -e '.[demo]',.venv)
+	$(INSTALL)
 	@touch $@
 
+$(DEV): WHAT := .[dev,demo]
 $(DEV): $(PINS)
 	$(REFUSE_PYTHON)
-	$(call INSTALL,-c constraints.txt -e '.[dev,demo]',.venv)
+	$(INSTALL)
 	@touch $(RUN) $@
