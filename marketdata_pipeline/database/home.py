@@ -1,0 +1,249 @@
+"""The home: the folder with catalog, bars and Dagster instance, live or replay for life.
+
+Not here: which folder it is (config). ``make_home`` is the only thing that makes one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Row, insert, select
+
+from marketdata_pipeline.database import metadata
+from marketdata_pipeline.database.dialect import wall_micros
+from marketdata_pipeline.database.engine import open_engine, reading, writing
+from marketdata_pipeline.database.migrate import check_schema_within, revision, upgrade_within
+from marketdata_pipeline.domain.clock import Clock, ReplayClock, SystemClock
+from marketdata_pipeline.domain.ranges import from_micros, to_micros
+from marketdata_pipeline.errors import HomeError
+
+_PRIVATE = 0o700
+_CATALOG = "catalog.sqlite"
+_HomeRow = Row[Any]
+
+
+class Mode(StrEnum):
+    """What a home is for life: real providers and real time, or the simulator and replayed time."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+
+
+class History(StrEnum):
+    """What a replay home's simulator serves."""
+
+    RECORDED = "recorded"
+    SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Home:
+    """An opened home; ``clock`` is the replayed one in a replay home, else the machine's.
+
+    ``history`` is None in a live home.
+    """
+
+    folder: Path
+    engine: Engine
+    mode: Mode
+    history: History | None
+    clock: Clock
+
+    @property
+    def bars(self) -> Path:
+        """Where Parquet files of bars are."""
+        return self.folder / "bars"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.folder / "dagster"
+
+    @property
+    def cache(self) -> Path:
+        """What may be deleted at any time."""
+        return self.folder / "cache"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a caller wants a home to be.
+
+    Raises:
+        HomeError: mode, history and start do not fit together.
+    """
+
+    folder: Path
+    mode: Mode
+    history: History | None
+    market_start: datetime | None
+    wall_start: datetime | None
+
+    def __post_init__(self) -> None:
+        if (self.mode is Mode.REPLAY) is (self.history is None):
+            raise HomeError("a replay home replays recorded or synthetic history, a live one none")
+
+    def row(self, now: int) -> dict[str, object]:
+        """The home's row, made at ``now`` in microseconds."""
+        row: dict[str, object] = {"id": 1, "mode": self.mode.value, "created_at": now}
+        if self.mode is Mode.LIVE:
+            return row
+        if self.market_start is None:
+            raise HomeError("a new replay home needs the market instant that it starts at")
+        wall = now if self.wall_start is None else to_micros(self.wall_start)
+        started = {"market_start": to_micros(self.market_start), "wall_start": wall}
+        return row | started | {"history": self.history}
+
+
+def make_home(
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    mode: Mode,
+    history: History | None = None,
+    market_start: datetime | None = None,
+    wall_start: datetime | None = None,
+) -> Home:
+    """Make the home, or open and upgrade the one that is there; the same call twice is one.
+
+    A replay home that is there keeps its own pair of instants. When making fails, what was made
+    of the folder is removed again; the row that says that a home is here is written last.
+
+    Args:
+        folder: made with its parents where absent, for its owner alone.
+        database_url: None for SQLite in the folder.
+        mode: live or replay.
+        history: what a replay home replays; None for a live one.
+        market_start: the market instant that a new replay home starts at.
+        wall_start: the wall instant of that start; None for now.
+
+    Raises:
+        HomeError: the folder cannot be made or written, or holds a home of another mode or
+            history, or of a newer version.
+        StoreError: the database is unreachable.
+    """
+    folder = folder.expanduser().absolute()
+    wanted = _Wanted(folder, mode, history, market_start, wall_start)
+    with _folders(folder):
+        engine = open_engine(database_url or _sqlite_url(folder))
+        try:
+            with writing(engine) as connection:
+                upgrade_within(connection)
+                _enter(connection, wanted)
+                row = connection.execute(select(metadata.home)).one()
+        except BaseException:
+            engine.dispose()
+            raise
+    return _opened(folder, engine, row)
+
+
+def open_home(folder: Path, *, database_url: str | None = None) -> Home:
+    """Open the home in ``folder``.
+
+    Raises:
+        HomeError: no home is there, or one of an older or newer version.
+        StoreError: the database is unreachable.
+    """
+    folder = folder.expanduser().absolute()
+    absent = f"no home at {folder}; run marketdata init or make run"
+    if not folder.is_dir() or not (database_url or (folder / _CATALOG).is_file()):
+        raise HomeError(absent)
+    engine = open_engine(database_url or _sqlite_url(folder))
+    try:
+        row = _stored(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    if row is None:
+        engine.dispose()
+        raise HomeError(absent)
+    return _opened(folder, engine, row)
+
+
+def _stored(engine: Engine) -> _HomeRow | None:
+    """The home's row, or None where there are no tables or no row."""
+    with reading(engine) as connection:
+        if revision(connection) is None:
+            return None
+        check_schema_within(connection)
+        return connection.execute(select(metadata.home)).first()
+
+
+def _sqlite_url(folder: Path) -> URL:
+    return URL.create("sqlite", database=str(folder / _CATALOG))  # a path may hold ? or %
+
+
+def _enter(connection: Connection, wanted: _Wanted) -> None:
+    """Write the home's row unless it is there, or refuse a home of another kind."""
+    row = connection.execute(select(metadata.home)).first()
+    if row is None:
+        row_values = wanted.row(wall_micros(connection, SystemClock()))
+        connection.execute(insert(metadata.home).values(row_values))
+    elif (row.mode, row.history) != (wanted.mode, wanted.history):
+        raise HomeError(
+            f"{wanted.folder} is a {_kind(row.mode, row.history)} home for life; name another "
+            f"folder for a {_kind(wanted.mode, wanted.history)} one"
+        )
+
+
+def _kind(mode: str, history: str | None) -> str:
+    return f"{mode} ({history})" if history else mode
+
+
+def _opened(folder: Path, engine: Engine, row: _HomeRow) -> Home:
+    clock: Clock = SystemClock()
+    if row.mode == Mode.REPLAY:
+        clock = ReplayClock(from_micros(row.market_start), from_micros(row.wall_start))
+    history = None if row.history is None else History(row.history)
+    return Home(folder, engine, Mode(row.mode), history, clock)
+
+
+@contextmanager
+def _folders(folder: Path) -> Iterator[None]:
+    """The home's folders and Dagster's settings; removed again if what follows fails."""
+    made: list[Path] = []
+    try:
+        _make_folders(folder, made)
+        yield
+    except OSError as error:
+        _remove(made)
+        reason = error.strerror or error
+        raise HomeError(f"a home cannot be made at {folder}: {reason}") from error
+    except BaseException:
+        _remove(made)
+        raise
+
+
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=_PRIVATE if one == folder else 0o777)
+        made.append(one)
+    if not any(folder.iterdir()):
+        folder.chmod(_PRIVATE)  # somebody made it for us; a full folder keeps its own mode
+    for name in ("bars", "dagster", "cache"):
+        if not (folder / name).is_dir():
+            (folder / name).mkdir()
+            made.append(folder / name)
+    settings = folder / "dagster" / "dagster.yaml"
+    if not settings.exists():
+        ours = files("marketdata_pipeline.database").joinpath("dagster.yaml").read_bytes()
+        unfinished = settings.with_suffix(".tmp")
+        made.append(unfinished)
+        unfinished.write_bytes(ours)
+        unfinished.rename(settings)
+        made.append(settings)
+    if not (folder / _CATALOG).exists():
+        made.extend(folder / f"{_CATALOG}{suffix}" for suffix in ("", "-wal", "-shm"))
+
+
+def _remove(made: list[Path]) -> None:
+    """Remove what was made, newest first; a folder that something else is in stays."""
+    for path in reversed(made):
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()

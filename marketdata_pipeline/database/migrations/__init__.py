@@ -1,0 +1,1 @@
+"""Alembic's environment and the catalog's revisions; imported only while upgrading."""
