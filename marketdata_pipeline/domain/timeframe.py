@@ -24,20 +24,24 @@ class Timeframe(Enum):
     """A bar's length; members are in the order of the partition grid, finest first.
 
     ``length`` is the bar's nominal length; ``base`` is the timeframe that it is always derived
-    from, or None where it is fetched.
+    from, or None where it is fetched; ``depth`` is how far back it is kept where no purchase says
+    otherwise, None meaning all there is.
     """
 
-    M1 = ("1m", timedelta(minutes=1), None)
-    M5 = ("5m", timedelta(minutes=5), None)
-    M15 = ("15m", timedelta(minutes=15), None)
-    H1 = ("1h", timedelta(hours=1), None)
-    H4 = ("4h", timedelta(hours=4), "1h")
-    D1 = ("1d", timedelta(days=1), None)
-    W1 = ("1wk", timedelta(weeks=1), "1d")
+    M1 = ("1m", timedelta(minutes=1), None, timedelta(days=29))
+    M5 = ("5m", timedelta(minutes=5), None, timedelta(days=59))
+    M15 = ("15m", timedelta(minutes=15), None, timedelta(days=59))
+    H1 = ("1h", timedelta(hours=1), None, timedelta(days=729))
+    H4 = ("4h", timedelta(hours=4), "1h", timedelta(days=729))
+    D1 = ("1d", timedelta(days=1), None, None)
+    W1 = ("1wk", timedelta(weeks=1), "1d", None)
 
-    def __init__(self, key: str, length: timedelta, base: str | None) -> None:
+    def __init__(
+        self, key: str, length: timedelta, base: str | None, depth: timedelta | None
+    ) -> None:
         self.key = key
         self.length = length
+        self.depth = depth
         self._base = base
 
     @property

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 
 from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
-from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.coverage import Coverage, absent_ranges
 from marketdata_pipeline.domain.ranges import TimeRange, cut, from_micros, intersect, span
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -41,17 +41,31 @@ def wanted_range(
 ) -> TimeRange | None:
     """Label range that is wanted and closed; None where no bar of it can exist yet.
 
-    ``since`` None means all there is; ``until`` None means up to the last closed bar.
+    ``since`` None means the timeframe's usual depth; ``until`` None up to the last closed bar.
     """
     closed = calendar_of(series.instrument).closed_until(series.timeframe, market_now)
     if closed is None:
         return None
     end = closed if until is None else min(closed, until)
-    return span(_label_floor(series, since or DAWN), end)
+    return span(label_floor(series, since or _usual_start(series, market_now)), end)
 
 
-def _label_floor(series: Series, since: datetime) -> datetime:
-    """Days and weeks are labelled at 00:00 UTC: a purchase at noon wants that day's bar too."""
+def _usual_start(series: Series, market_now: datetime) -> datetime:
+    depth = series.timeframe.depth
+    return DAWN if depth is None else depth_edge(market_now, depth)
+
+
+def depth_edge(market_now: datetime, depth: timedelta) -> datetime:
+    """The first whole UTC day that lies within a depth."""
+    day = datetime.combine((market_now - depth).date(), time.min, tzinfo=UTC)
+    return day + timedelta(days=1)
+
+
+def label_floor(series: Series, since: datetime) -> datetime:
+    """The label of the bar that an instant falls in.
+
+    Days and weeks are labelled at 00:00 UTC: a purchase at noon wants that day's bar too.
+    """
     if series.timeframe.intraday:
         return since
     day = datetime.combine(since.date(), time.min, tzinfo=UTC)
@@ -90,7 +104,7 @@ def _within_depth(
 ) -> tuple[TimeRange | None, TimeRange | None]:
     if depth is None:
         return wanted, None
-    edge = datetime.combine((market_now - depth).date(), time.min, tzinfo=UTC) + timedelta(days=1)
+    edge = depth_edge(market_now, depth)
     return span(max(wanted.start, edge), wanted.end), span(wanted.start, min(edge, wanted.end))
 
 
@@ -127,8 +141,6 @@ def absent_labels(
     series: Series, parts: Sequence[TimeRange], present: np.ndarray, first_trade: date | None
 ) -> list[TimeRange]:
     """What the calendar expects in ``parts`` and is not ``present``, as label ranges."""
-    from marketdata_pipeline.domain.coverage import absent_ranges
-
     calendar = calendar_of(series.instrument)
     listed = (_after_listing(part, first_trade) for part in parts)
     return [

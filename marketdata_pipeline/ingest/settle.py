@@ -3,7 +3,7 @@
 Not here: asking providers (update) and derived bars (derive).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,6 +17,7 @@ from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.ranges import TimeRange, merge, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY, Micros
 from marketdata_pipeline.errors import MalformedReply, SplitContradicted, WriteConflict
 from marketdata_pipeline.ingest.plan import absent_labels
@@ -107,18 +108,46 @@ def settle(
     settled = to_raw(reply, known)
     labels = contract.labels_of(settled.bars)
     inside = _within(labels, parts)
-    for _ in range(_ATTEMPTS):
-        stored = store.snapshot(reply.series, _padded(reply.window))
+
+    def judged(stored: Snapshot) -> Write:
         _refuse_contradiction(reply, settled.bars, stored, known)
         keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
-        write = _write(reply, settled, parts, keep, stored, listing)
+        return _write(reply, settled, parts, keep, stored, listing)
+
+    return commit_over(store, reply.series, _padded(reply.window), judged), settled
+
+
+def commit_over(
+    store: BarStore, series: Series, around: TimeRange, judged: Callable[[Snapshot], Write]
+) -> Committed:
+    """Write what ``judged`` makes of the stored bars; judge again whenever they changed meanwhile.
+
+    Raises:
+        WriteConflict: they kept changing.
+    """
+    for _ in range(_ATTEMPTS):
+        stored = store.snapshot(series, around)
+        write = judged(stored)
         expected = stored.version if _touches(write.bars, stored) else None
         try:
-            committed = store.commit(write, expected_version=expected)
+            return store.commit(write, expected_version=expected)
         except Stale:
             continue
-        return committed, settled
-    raise WriteConflict(f"{reply.series}: other writers kept changing it; run the same again")
+    raise WriteConflict(f"{series}: other writers kept changing it; run the same again")
+
+
+def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
+    """Keep the actions of a reply and when they were asked; its bars are somebody else's."""
+    write = Write(
+        series=reply.series,
+        bars=contract.empty(),
+        fetch=_fetch_of(reply, (), listing),
+        coverage=lambda before: before,
+        actions=reply.actions,
+        actions_within=reply.actions_within,
+        first_trade=reply.first_trade,
+    )
+    store.commit(write, expected_version=None)
 
 
 def _padded(window: TimeRange) -> TimeRange:
@@ -177,26 +206,29 @@ def _write(
             after = after.after(part, holes, reply.market_at)
         return after
 
-    fetch = Fetch(
-        kind="reply",
-        provider=reply.provider,
-        origin=reply.origin,
-        window=reply.window,
-        basis=str(reply.basis.value),
-        currency=reply.currency,
-        market_at=reply.market_at,
-        fetched_at=reply.fetched_at,
-        requests=reply.requests,
-        dropped=settled.dropped,
-        base_version=None,
-        run_id=listing.run_id,
-    )
     return Write(
         series=reply.series,
         bars=settled.bars[keep],
-        fetch=fetch,
+        fetch=_fetch_of(reply, settled.dropped, listing),
         coverage=cover,
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
+    )
+
+
+def _fetch_of(reply: Reply, dropped: tuple[BadRow, ...], listing: Listing) -> Fetch:
+    return Fetch(
+        kind="reply",
+        provider=reply.provider,
+        origin=reply.origin,
+        window=reply.window,
+        basis=reply.basis.value,
+        currency=reply.currency,
+        market_at=reply.market_at,
+        fetched_at=reply.fetched_at,
+        requests=reply.requests,
+        dropped=dropped,
+        base_version=None,
+        run_id=listing.run_id,
     )

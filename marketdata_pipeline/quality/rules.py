@@ -13,7 +13,7 @@ import pandas as pd
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, SpanKind
-from marketdata_pipeline.domain.ranges import TimeRange, intersect, span, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.errors import ContractViolation
@@ -95,9 +95,10 @@ def counts(evidence: Evidence) -> tuple[int, int]:
         return 0, 0
     deep = [one.within for one in evidence.coverage.spans if one.kind is SpanKind.OUT_OF_DEPTH]
     full = [one.within for one in evidence.coverage.spans if one.kind is SpanKind.ANSWERED]
-    grid = calendar_of(evidence.series.instrument).grid(evidence.series.timeframe, scope)
-    labels = grid.labels[~_inside(grid.labels, deep)]
-    return len(labels), int((~_inside(labels, full)).sum())
+    calendar, timeframe = calendar_of(evidence.series.instrument), evidence.series.timeframe
+    grids = [calendar.grid(timeframe, part).labels for part in subtract([scope], deep)]
+    absent = sum(int((~_inside(labels, full)).sum()) for labels in grids)
+    return sum(map(len, grids)), absent
 
 
 def _scope(evidence: Evidence) -> TimeRange | None:
@@ -109,7 +110,7 @@ def _scope(evidence: Evidence) -> TimeRange | None:
 
 def _inside(labels: np.ndarray, ranges: list[TimeRange]) -> np.ndarray:
     inside = np.zeros(len(labels), dtype=bool)
-    for one in intersect(ranges, ranges):
+    for one in merge(ranges):
         inside[slice(*np.searchsorted(labels, [to_micros(one.start), to_micros(one.end)]))] = True
     return inside
 

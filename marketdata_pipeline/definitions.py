@@ -1,0 +1,15 @@
+"""Assembles what Dagster loads, nothing else."""
+
+import dagster as dg
+
+from marketdata_pipeline.defs.assets.ohlcv import ohlcv
+from marketdata_pipeline.defs.resources import PipelineResource
+from marketdata_pipeline.defs.schedules import bars_refresh, bars_update
+
+defs = dg.Definitions(
+    assets=[ohlcv],
+    jobs=[bars_update],
+    schedules=[bars_refresh],
+    resources={"pipeline": PipelineResource()},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,4 @@
+"""One file an asset.
+
+Not here: schedules, checks and resources.
+"""

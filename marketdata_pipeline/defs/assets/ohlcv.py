@@ -1,0 +1,117 @@
+"""The asset ``ohlcv``: one partition a series, one body behind three doors.
+
+Not here: what an update does (ingest) and what a partition's metadata looks like (metadata).
+The doors: partition keys (UI, Dagster's CLI), a range of keys (sensors), a list of series in the
+run's config (schedules, mass work).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from marketdata_pipeline.defs.checks import check_results, check_specs
+from marketdata_pipeline.defs.metadata import describe, materialization
+from marketdata_pipeline.defs.partitions import GRID, series_of
+from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.ingest.outcome import Outcome
+
+OHLCV = dg.AssetKey("ohlcv")
+
+
+class OhlcvConfig(dg.Config):
+    """The config door: series to update, and the range, where a run has no partition keys.
+
+    ``series`` are spelled ``AAPL|1d``; ``start`` and ``end`` are ISO dates or instants (UTC where
+    no zone is given), half-open; empty means as tracked.
+    """
+
+    series: list[str] = []
+    start: str = ""
+    end: str = ""
+
+
+@dg.multi_asset(
+    name="ohlcv",
+    specs=[
+        dg.AssetSpec(
+            OHLCV,
+            partitions_def=GRID,
+            description=describe(),
+            group_name="bars",
+            kinds={"python", "parquet", "sql"},
+        )
+    ],
+    check_specs=check_specs(OHLCV),
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def ohlcv(
+    context: dg.AssetExecutionContext,
+    config: OhlcvConfig,
+    pipeline: dg.ResourceParam[PipelineResource],
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult]:
+    """Bring the run's series up to date; one materialization for each that succeeded."""
+    keyed = context.has_partition_key or context.has_partition_key_range
+    with failing_clearly(), pipeline.opened() as opened:
+        wanted = _wanted(config)
+        asked = series_of(context.partition_keys if keyed else config.series)
+        pictures = len(asked) <= opened.picture_limit
+        failed: list[Outcome] = []
+        outcomes = opened.updater.update_many(asked, wanted, run_id=context.run_id)
+        for done, outcome in enumerate(outcomes, start=1):
+            context.log.info(_line(done, len(asked), outcome))
+            if outcome.error is not None:
+                failed.append(outcome)
+            elif keyed or outcome.rows_new:
+                yield materialization(OHLCV, outcome, opened.store if pictures else None)
+        yield from check_results(OHLCV, opened.verdicts, asked)
+        allowed = 0.0 if keyed else opened.failure_share
+        if len(failed) > allowed * len(asked):
+            raise _failure(failed, len(asked))
+
+
+def _wanted(config: OhlcvConfig) -> TimeRange | None:
+    if not config.start and not config.end:
+        return None
+    if not (config.start and config.end):
+        raise BadInput("give both start and end, or neither")
+    return TimeRange(_instant(config.start), _instant(config.end))
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"'{text[:40]}' is no date; write it as 2024-01-31") from error
+    return found.replace(tzinfo=found.tzinfo or UTC)
+
+
+def _line(done: int, total: int, outcome: Outcome) -> str:
+    told = f"{outcome.rows_new} new bars, {outcome.rows} stored, {outcome.requests} requests"
+    if outcome.error is not None:
+        told = f"failed: {outcome.error}"
+    return f"{done}/{total} series={outcome.series} {told}"
+
+
+def _failure(failed: list[Outcome], total: int) -> dg.Failure:
+    """One line a failed series, so that the run's page tells the reasons."""
+    table = "| series | why |\n|---|---|\n" + "\n".join(
+        f"| {str(one.series).replace('|', '&#124;')} | {one.error} |" for one in failed
+    )
+    return dg.Failure(
+        f"{len(failed)} of {total} series failed, first: {failed[0].error}",
+        metadata={
+            "failed": dg.MetadataValue.md(table),
+            "failed_partitions": dg.MetadataValue.json([str(one.series) for one in failed]),
+        },
+        allow_retries=False,
+    )
+
+
+def spelled(series: list[Series]) -> list[str]:
+    """Series as the config door wants them."""
+    return [str(one) for one in series]

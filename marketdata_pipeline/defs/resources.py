@@ -1,0 +1,94 @@
+"""The pipeline as a Dagster resource: the settings come in here, plain objects go out.
+
+Not here: what the objects do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dagster as dg
+
+from marketdata_pipeline.config import Settings, load_settings
+from marketdata_pipeline.database.home import Home, open_home
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.ingest.judge import Judge
+from marketdata_pipeline.ingest.update import Updater
+from marketdata_pipeline.logs import setup_logging
+from marketdata_pipeline.providers.base import Provider
+from marketdata_pipeline.quality.rules import Thresholds
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.tracking import Tracking
+from marketdata_pipeline.store.verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """An opened home with everything an asset's body needs."""
+
+    updater: Updater
+    store: BarStore
+    verdicts: Verdicts
+    tracking: Tracking
+    clock: Clock
+    picture_limit: int
+    failure_share: float
+    refresh_delay: timedelta
+
+
+@contextmanager
+def failing_clearly() -> Iterator[None]:
+    """An error of ours becomes a failure whose text is that one sentence."""
+    try:
+        yield
+    except MarketDataError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+class PipelineResource:
+    """Opens the home that the settings name, for as long as a body runs."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Pipeline]:
+        """The pipeline of the configured home.
+
+        Raises:
+            BadInput: the settings or the home are not usable.
+            StoreError: the database does not answer.
+        """
+        settings = load_settings()
+        setup_logging(settings.log_level, settings.log_levels, settings.log_format)
+        with open_home(settings.home, database_url=settings.database_url_text) as home:
+            yield assemble(settings, home)
+
+
+def assemble(settings: Settings, home: Home) -> Pipeline:
+    """Wire the use cases of a home together."""
+    store = BarStore(home.engine, home.bars, home.clock)
+    verdicts = Verdicts(home.engine, home.clock)
+    tracking = Tracking(home.engine, home.clock)
+    thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
+    updater = Updater(
+        store=store,
+        catalog=Catalog(home.engine, home.clock),
+        tracking=tracking,
+        judge=Judge(store, verdicts, home.clock, thresholds),
+        providers=[_yahoo(settings, home)],
+        clock=home.clock,
+        at_once=settings.instruments_at_once,
+    )
+    return Pipeline(
+        updater=updater,
+        store=store,
+        verdicts=verdicts,
+        tracking=tracking,
+        clock=home.clock,
+        picture_limit=settings.picture_limit,
+        failure_share=settings.failure_share,
+        refresh_delay=settings.refresh_delay,
+    )

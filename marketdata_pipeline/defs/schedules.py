@@ -1,0 +1,81 @@
+"""Schedules: when somebody looks for news, and what that run is given.
+
+Not here: what is due (ingest.due). Schedules ask market time, never the scheduled time.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import dagster as dg
+
+from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.ingest.due import due_series
+from marketdata_pipeline.ingest.track import series_of
+
+BATCH = 100
+"""Instruments in one run."""
+
+bars_update = dg.define_asset_job(
+    "bars_update",
+    selection=dg.AssetSelection.assets("ohlcv"),
+    description="Update the series that the run's config lists (ops: ohlcv: config: series).",
+)
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+@dg.schedule(
+    job=bars_update,
+    cron_schedule="*/15 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=(
+        "Every 15 minutes: intraday series whose session is open, daily and weekly ones after the "
+        "close, holes that are due. Quotas bound it; a market that is closed costs nothing."
+    ),
+)
+def bars_refresh(
+    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One config-driven run for every 100 instruments that can have news."""
+    unfinished = dg.RunsFilter(
+        statuses=_UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"}
+    )
+    if context.instance.get_runs_count(unfinished):
+        yield dg.SkipReason("the last refresh is still under way")
+        return
+    with failing_clearly(), pipeline.opened() as opened:
+        tracked = series_of(opened.tracking.all())
+        due = _due(opened, tracked)
+    if not due:
+        yield dg.SkipReason(f"none of {len(tracked)} tracked series can have news now")
+        return
+    for batch in batches(due):
+        yield dg.RunRequest(
+            run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
+            tags={"marketdata/tier": "mass"} if len(due) > BATCH else {},
+        )
+
+
+def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
+    return due_series(
+        tracked,
+        opened.store.coverage(tracked),
+        opened.clock.market_now(),
+        delay=opened.refresh_delay,
+    )
+
+
+def batches(series: Sequence[Series]) -> Iterator[list[Series]]:
+    """The series of 100 instruments at a time, an instrument's together."""
+    by_instrument: dict[str, list[Series]] = {}
+    for one in series:
+        by_instrument.setdefault(one.instrument.key, []).append(one)
+    groups = iter(by_instrument.values())
+    while batch := list(islice(groups, BATCH)):
+        yield [one for group in batch for one in group]

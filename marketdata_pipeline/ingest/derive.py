@@ -1,0 +1,164 @@
+"""Derived series: which of their bars are due after their base changed, and writing them.
+
+Not here: the arithmetic of a derived bar (domain.resample) and updating the base (update).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.calendars import calendar_of
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.ranges import (
+    TimeRange,
+    from_micros,
+    intersect,
+    merge,
+    span,
+    subtract,
+    to_micros,
+)
+from marketdata_pipeline.domain.resample import derive
+from marketdata_pipeline.domain.reply import Basis
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.ingest.settle import commit_over
+from marketdata_pipeline.store.bars import BarStore, Committed, Snapshot
+from marketdata_pipeline.store.write import Fetch, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a derived series is made from: its base's coverage, actions and changes.
+
+    ``changed`` is the label range in which the base has other bars than at the last derivation;
+    None: none.
+    """
+
+    coverage: Coverage
+    actions: tuple[Action, ...]
+    changed: TimeRange | None
+
+
+def due_parts(
+    series: Series, wanted: TimeRange, coverage: Coverage, base: Base, clock: Clock
+) -> list[TimeRange]:
+    """The ranges, aligned to the series' own bars, that are to be derived (again)."""
+    parts = coverage.missing([wanted], clock.market_now())
+    if base.changed is not None:
+        parts = [*parts, *intersect([aligned(series, base.changed)], [wanted])]
+    known = [aligned(series, one.within) for one in base.coverage.spans]
+    reachable = intersect(merge(aligned(series, part) for part in parts), merge(known))
+    asked = subtract(reachable, _not_covered(series, wanted, base.coverage))
+    return intersect(asked, [wanted])
+
+
+def _not_covered(series: Series, wanted: TimeRange, base: Coverage) -> list[TimeRange]:
+    """Bars of the series whose base was not answered in full."""
+    open_ranges = subtract([aligned(series, wanted)], [one.within for one in base.spans])
+    return [
+        aligned(series, one)
+        for one in open_ranges
+        if _expects(Series(series.instrument, _base_timeframe(series)), one)
+    ]
+
+
+def _base_timeframe(series: Series) -> Timeframe:
+    base = series.timeframe.base
+    return series.timeframe if base is None else base
+
+
+def _expects(series: Series, within: TimeRange) -> bool:
+    grid = calendar_of(series.instrument).grid(series.timeframe, within)
+    return len(grid.labels) > 0
+
+
+def aligned(series: Series, one: TimeRange) -> TimeRange:
+    """The range widened to whole bars of the series; ends between sessions stay."""
+    calendar = calendar_of(series.instrument)
+    step = series.timeframe.length
+    grid = calendar.grid(series.timeframe, TimeRange(one.start - 2 * step, one.end + step))
+    ends = grid.closes if series.timeframe.intraday else grid.labels + _micros(series)
+    start, end = to_micros(one.start), to_micros(one.end)
+    first = int(np.searchsorted(grid.labels, start, side="right")) - 1
+    if first >= 0 and start < ends[first]:
+        start = int(grid.labels[first])
+    last = int(np.searchsorted(grid.labels, end)) - 1
+    if last >= 0 and end < ends[last]:
+        end = int(ends[last])
+    return TimeRange(from_micros(start), from_micros(end))
+
+
+def _micros(series: Series) -> int:
+    return to_micros(from_micros(0) + series.timeframe.length)
+
+
+def write_derived(
+    store: BarStore,
+    series: Series,
+    parts: list[TimeRange],
+    base: Base,
+    clock: Clock,
+    run_id: str | None,
+) -> Committed:
+    """Derive ``parts`` (aligned, base answered) and store bars and coverage in one transaction.
+
+    A bar whose base has a hole is made of what is there, and its range is a hole that is due when
+    the base's is; a bar that reaches out of the base's depth is not made.
+    """
+    scope = TimeRange(parts[0].start, parts[-1].end)
+    origin = store.snapshot(Series(series.instrument, _base_timeframe(series)), scope)
+    made = derive(origin.bars, series, base.actions)
+    spans = [one for part in parts for one in _projected(series, part, base.coverage)]
+    good = [one.within for one in spans if one.kind is not SpanKind.OUT_OF_DEPTH]
+    keep = np.zeros(len(made), dtype=bool)
+    labels = contract.labels_of(made)
+    for one in good:
+        keep |= (labels >= to_micros(one.start)) & (labels < to_micros(one.end))
+    market_now = clock.market_now()
+    bars = contract.validate(made[keep], series, market_now)
+    fetch = Fetch(
+        kind="derived",
+        provider="derived",
+        origin=store.origin_of(Series(series.instrument, _base_timeframe(series))) or "derived",
+        window=scope,
+        basis=Basis.RAW.value,
+        currency=None,
+        market_at=market_now,
+        fetched_at=clock.wall_now(),
+        requests=0,
+        dropped=(),
+        base_version=origin.version,
+        run_id=run_id,
+    )
+
+    def judged(_stored: Snapshot) -> Write:
+        return Write(
+            series=series,
+            bars=bars,
+            fetch=fetch,
+            coverage=lambda before: before.overlay(spans),
+            actions=(),
+            actions_within=None,
+            first_trade=None,
+        )
+
+    return commit_over(store, series, scope, judged)
+
+
+def _projected(series: Series, part: TimeRange, base: Coverage) -> list[Span]:
+    """The base's coverage of ``part`` in whole bars of the series."""
+    result = Coverage((Span(part, SpanKind.ANSWERED),))
+    special = [one for one in base.spans if one.kind is not SpanKind.ANSWERED]
+    for one in sorted(special, key=lambda one: one.kind is SpanKind.OUT_OF_DEPTH):
+        touched = one.within.intersect(part)
+        if touched is None:
+            continue
+        whole = aligned(series, touched)
+        inside = span(max(whole.start, part.start), min(whole.end, part.end))
+        if inside is not None:
+            result = result.overlay([Span(inside, one.kind, one.recheck_at, one.tries)])
+    return list(result.spans)

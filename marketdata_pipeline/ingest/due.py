@@ -1,0 +1,52 @@
+"""Which series can have news: a closed bar that was not answered yet, or a hole that is due.
+
+Not here: when somebody looks (schedules) and the update itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from marketdata_pipeline.domain.calendars import calendar_of
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+
+_LOOK_BACK = timedelta(days=60)
+
+
+def due_series(
+    series: Sequence[Series],
+    coverage: Mapping[Series, Coverage],
+    market_now: datetime,
+    *,
+    delay: timedelta,
+) -> list[Series]:
+    """The series that an update could bring something to.
+
+    A bar counts ``delay`` after it closed, since providers publish late. Closed markets have no
+    closed bar that was not answered, so nothing of them is due.
+    """
+    ends: dict[tuple[str, Timeframe], datetime | None] = {}
+    found = []
+    for one in series:
+        kind = _calendar_key(one.instrument), one.timeframe
+        if kind not in ends:
+            calendar = calendar_of(one.instrument)
+            ends[kind] = calendar.closed_until(one.timeframe, market_now - delay)
+        end = ends[kind]
+        if end is not None and _has_news(coverage.get(one, Coverage()), end, market_now):
+            found.append(one)
+    return found
+
+
+def _calendar_key(instrument: Instrument) -> str:
+    return f"{instrument.asset_class}/{instrument.venue.calendar}"
+
+
+def _has_news(coverage: Coverage, end: datetime, market_now: datetime) -> bool:
+    if not coverage.spans or coverage.spans[-1].within.end < end:
+        return True
+    holes = coverage.missing([TimeRange(end - _LOOK_BACK, end)], market_now)
+    return any(hole.within.intersect(part) for hole in coverage.holes() for part in holes)

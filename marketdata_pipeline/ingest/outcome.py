@@ -1,0 +1,41 @@
+"""What an update of one series came to.
+
+Not here: doing it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.ingest.judge import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One series after one update.
+
+    Attributes:
+        rows_new: bars that were not stored before.
+        requests: HTTP requests sent for it, those for its actions included.
+        written: label range of the bars that were written; None: none.
+        rows, first, last: what is stored now (labels; None: nothing).
+        provider, origin: of the newest fetch that brought bars; empty where there is none.
+        judgement: None where the update failed before anything could be judged.
+        error: why it is not up to date; what was stored before the error stays.
+        seconds: wall seconds it took.
+    """
+
+    series: Series
+    rows_new: int
+    requests: int
+    written: TimeRange | None
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    provider: str
+    origin: str
+    judgement: Judgement | None
+    error: MarketDataError | None
+    seconds: float

@@ -1,0 +1,192 @@
+"""The update of one instrument: its fetched series first, then those derived from them.
+
+Not here: many instruments at once (update), and what becomes of one reply (settle).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import structlog
+
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
+from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import MalformedReply, ProviderError, Unavailable
+from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
+from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
+from marketdata_pipeline.ingest.settle import Listing, actions_only, settle
+from marketdata_pipeline.providers.base import Provider
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.catalog import Catalog
+
+_log = structlog.get_logger("marketdata_pipeline.ingest")
+_WITH_ACTIONS = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an update of one series did so far."""
+
+    rows_new: int = 0
+    requests: int = 0
+    written: list[TimeRange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of a series: None means the timeframe's usual start, the newest bar."""
+
+    series: Series
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(slots=True, eq=False)
+class InstrumentWork:
+    """One instrument's turn: what is known of it, growing with every reply."""
+
+    instrument: Instrument
+    providers: Sequence[Provider]
+    store: BarStore
+    catalog: Catalog
+    clock: Clock
+    coverage: dict[Series, Coverage]
+    actions: tuple[Action, ...]
+    actions_known: list[TimeRange]
+    first_trade: date | None
+    run_id: str | None
+
+    def fetch_missing(self, wish: Wish, tally: Tally) -> None:
+        """Ask for what is missing of a fetched series and store it, newest window first.
+
+        Raises:
+            ProviderError: no provider gave all of it; what came before is stored.
+        """
+        wanted = self._wanted(wish)
+        if wanted is None:
+            return
+        failure: ProviderError | None = None
+        for provider in self._candidates(wish.series):
+            try:
+                self._fetch_from(provider, wish.series, wanted, tally)
+            except (Unavailable, MalformedReply) as error:
+                _log.warning("provider failed", series=str(wish.series), error=str(error))
+                failure = error
+                continue
+            return
+        if failure is not None:
+            raise failure
+
+    def needs_requests(self, wish: Wish) -> bool:
+        """Whether anything of a fetched series is missing."""
+        wanted = self._wanted(wish)
+        if wanted is None:
+            return False
+        return any(
+            self._plan(one, wish.series, wanted).asks for one in self._candidates(wish.series)
+        )
+
+    def _wanted(self, wish: Wish) -> TimeRange | None:
+        return wanted_range(wish.series, wish.since, wish.until, self.clock.market_now())
+
+    def _candidates(self, series: Series) -> list[Provider]:
+        able = [one for one in self.providers if series.timeframe in one.timeframes]
+        if not able:
+            raise Unavailable(f"no provider serves {series}", series=str(series))
+        return able
+
+    def _fetch_from(
+        self, provider: Provider, series: Series, wanted: TimeRange, tally: Tally
+    ) -> None:
+        todo = self._plan(provider, series, wanted)
+        if todo.out_of_depth is not None:
+            self._note_depth(series, todo.out_of_depth)
+        oldest = min((ask.window.start for ask in todo.asks), default=wanted.start)
+        for ask in todo.asks:
+            reply = provider.fetch(series, ask.window)
+            tally.requests += reply.requests
+            self._learn(reply)
+            self._know_actions(provider, reply, oldest, tally)
+            self._settle(reply, ask, tally)
+
+    def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
+        return plan(
+            series,
+            wanted,
+            self.coverage.get(series, Coverage()),
+            provider.timeframes[series.timeframe],
+            first_trade=self.first_trade,
+            market_now=self.clock.market_now(),
+        )
+
+    def _note_depth(self, series: Series, too_old: TimeRange) -> None:
+        """Remember what is too old to be asked for, unless it was answered in time."""
+        known = self.coverage.get(series, Coverage())
+        parts = subtract([too_old], [one.within for one in known.spans])
+        if parts:
+            spans = [Span(part, SpanKind.OUT_OF_DEPTH) for part in parts]
+            self.coverage[series] = self.store.cover(series, spans)
+
+    def _learn(self, reply: Reply) -> None:
+        self.first_trade = reply.first_trade or self.first_trade
+        latest = {(one.ex_date, one.kind): one for one in (*self.actions, *reply.actions)}
+        self.actions = tuple(latest.values())
+        if reply.actions_within is not None:
+            self.actions_known = merge([*self.actions_known, reply.actions_within])
+
+    def _know_actions(
+        self, provider: Provider, reply: Reply, oldest: datetime, tally: Tally
+    ) -> None:
+        """Before prices are un-split, every action from the window to now has to be known."""
+        needed = span(reply.window.start, reply.market_at)
+        if self.instrument.asset_class not in _WITH_ACTIONS or needed is None:
+            return
+        if not subtract([needed], self.actions_known):
+            return
+        daily = Series(self.instrument, Timeframe.D1)
+        wide = provider.fetch(daily, TimeRange(oldest, reply.market_at))
+        tally.requests += wide.requests
+        self._learn(wide)
+        actions_only(self.store, wide, Listing(self.first_trade, self.run_id))
+        if subtract([needed], self.actions_known):
+            raise MalformedReply(
+                f"{reply.series}: {provider.name} does not tell all splits of "
+                f"{self.instrument} from {needed.start:%Y-%m-%d} on; nothing was stored",
+                provider=provider.name,
+                series=str(reply.series),
+            )
+
+    def _settle(self, reply: Reply, ask: Ask, tally: Tally) -> None:
+        listing = Listing(self.first_trade, self.run_id)
+        committed, settled = settle(
+            self.store, reply, ask.parts, self.actions, listing=listing
+        )
+        self.coverage[reply.series] = committed.coverage
+        tally.rows_new += committed.rows_new
+        if len(settled.bars):
+            tally.written.append(ask.window)
+
+    def derive(self, wish: Wish, tally: Tally) -> None:
+        """Bring a derived series up to what its base holds now."""
+        series, base = wish.series, wish.series.base
+        wanted = self._wanted(wish)
+        if wanted is None or base is None:
+            return
+        version = self.catalog.derived_from(series)
+        changed = None if version is None else self.store.changed_since(base, version)
+        known = Base(self.coverage.get(base, Coverage()), self.actions, changed)
+        coverage = self.coverage.get(series, Coverage())
+        parts = due_parts(series, wanted, coverage, known, self.clock)
+        if not parts:
+            return
+        committed = write_derived(self.store, series, parts, known, self.clock, self.run_id)
+        self.coverage[series] = committed.coverage
+        tally.rows_new += committed.rows_new
+        tally.written.extend(parts)
+
