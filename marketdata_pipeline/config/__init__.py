@@ -1,0 +1,266 @@
+"""The settings: what each key means, its default, and what is allowed.
+
+Not here: where values come from (places), and what a setting does. Only edges import this package
+and hand plain values down. `python -m marketdata_pipeline.config` prints docs/configuration.md.
+"""
+
+import os
+import pkgutil
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from marketdata_pipeline.config.places import Keys, read_places, spelled
+from marketdata_pipeline.domain.timeframe import DEFAULT_TIMEFRAMES, Timeframe
+from marketdata_pipeline.errors import BadInput, SettingsError
+
+_LONGEST_SHOWN: Final = 60
+_LEVELS: Final = "one of debug, info, warning, error"
+_TIMEFRAMES: Final = ", ".join(str(one) for one in Timeframe)
+_MOST_PORT: Final = 65535
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def _timeframes(value: object) -> object:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise ValueError
+    try:
+        named = {one if isinstance(one, Timeframe) else Timeframe.parse(one) for one in parts}
+    except BadInput as error:
+        raise ValueError(error) from error
+    return tuple(one for one in Timeframe if one in named)
+
+
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    parts = [part.partition("=") for part in value.split(",")]
+    return {component.strip(): level.strip().lower() for component, _, level in parts}
+
+
+def _components(levels: dict[str, Level]) -> dict[str, Level]:
+    package = Path(__file__).parent.parent
+    known = sorted(one.name for one in pkgutil.iter_modules([str(package)]))
+    for name in levels:
+        if name not in known:
+            raise ValueError(f"there is no component {name!r}, only {', '.join(known)}")
+    return levels
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _seconds(value: object) -> object:
+    return float(value) if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # no such user, a loop of links
+        raise ValueError(error) from error
+
+
+def _database(url: SecretStr) -> SecretStr:
+    if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://.", url.get_secret_value()):
+        raise ValueError
+    return url
+
+
+def _default_home() -> Path:
+    """Where the home is when nobody says so: around Dagster's instance, else a folder here."""
+    instance = Path(os.environ.get("DAGSTER_HOME", ""))
+    marks = (instance.parent / name for name in ("catalog.sqlite", "bars"))
+    if instance.name == "dagster" and any(one.exists() for one in marks):
+        return instance.parent.resolve()
+    names = (".marketdata", ".marketdata-demo")
+    return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
+
+
+def _setting(default: object, text: str, allowed: str, **more: Any) -> Any:
+    extra = {"allowed": allowed, "default": more.pop("said", None)}
+    if callable(default):
+        return Field(default_factory=default, description=text, json_schema_extra=extra, **more)
+    return Field(default, description=text, json_schema_extra=extra, **more)
+
+
+class Settings(BaseSettings):
+    """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Old key -> new key, without prefix: the old one still works, with a warning."""
+
+    home: Annotated[Path, AfterValidator(_absolute)] = _setting(
+        _default_home,
+        "Folder with the catalog, the bars and Dagster's instance; always made absolute.",
+        "a path",
+        said="the folder above `DAGSTER_HOME` if that is the `dagster` of a home; else "
+        "`.marketdata`, or `.marketdata-demo` where only that exists",
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+        None,
+        "Database of the catalog, the queue and the governor; several hosts need Postgres.",
+        "postgresql://user:password@host/database or sqlite:////absolute/path/catalog.sqlite",
+        said="SQLite in the home",
+    )
+    simulator_port: int = _setting(
+        8765,
+        "Port of the simulator on 127.0.0.1.",
+        f"a whole number from 1 to {_MOST_PORT}",
+        ge=1,
+        le=_MOST_PORT,
+    )
+    log_level: Annotated[Level, BeforeValidator(_lower)] = _setting(
+        "info", "The least important lines that are logged.", _LEVELS
+    )
+    log_levels: Annotated[
+        dict[str, Level], BeforeValidator(_pairs), AfterValidator(_components)
+    ] = _setting(
+        dict,
+        "Levels of single components (the packages of marketdata_pipeline), where they differ.",
+        f"component=level pairs such as providers=debug,store=warning; a level is {_LEVELS}",
+        said="none",
+    )
+    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)] = _setting(
+        "auto",
+        "How a line is written: for people, or as one JSON object; auto is console.",
+        "one of auto, console, json",
+    )
+    timeframes: Annotated[tuple[Timeframe, ...], BeforeValidator(_timeframes)] = _setting(
+        DEFAULT_TIMEFRAMES,
+        "Kept for each tracked instrument, unless it is tracked with others.",
+        f"a comma-separated list out of {_TIMEFRAMES}",
+    )
+    instruments_at_once: int = _setting(
+        3, "Instruments that one run asks for at the same time.", "1 to 32", ge=1, le=32
+    )
+    turn_wait: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
+        timedelta(minutes=10),
+        "Seconds that a run of named partitions waits for its turns before it fails the rest.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+    failure_share: float = _setting(
+        0.3, "Share of failed series above which a run over many fails.", "0 to 1", ge=0, le=1
+    )
+    completeness_minimum: float = _setting(
+        0.95, "Least share of the expected bars for the check to pass.", "0 to 1", ge=0, le=1
+    )
+    sessions_late: int = _setting(
+        1, "Sessions that a series may be late for the check to pass.", "0 to 30", ge=0, le=30
+    )
+    picture_limit: int = _setting(
+        20,
+        "Most partitions of a run for it to attach a picture of the candles to each.",
+        "0 to 1000",
+        ge=0,
+        le=1000,
+    )
+    yahoo_requests_per_hour: int = _setting(
+        2000, "Requests to Yahoo in any hour, by all processes.", "1 to 100000", ge=1, le=100_000
+    )
+    yahoo_burst: int = _setting(
+        200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
+    )
+    connect_timeout: float = _setting(
+        8.0, "Seconds to wait for a connection.", "above 0, up to 120", gt=0, le=120
+    )
+    read_timeout: float = _setting(
+        25.0, "Seconds to wait for a reply.", "above 0, up to 600", gt=0, le=600
+    )
+    refresh_minutes: int = _setting(
+        15, "Minutes between refreshes of series whose session is open.", "1 to 60", ge=1, le=60
+    )
+    refresh_delay: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
+        timedelta(minutes=30),
+        "Seconds after the close before daily bars are asked for.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+
+    @property
+    def database_url_text(self) -> str | None:
+        """The secret behind `database_url`, for the one call that opens the catalog."""
+        return None if self.database_url is None else self.database_url.get_secret_value()
+
+    @property
+    def simulator_url(self) -> str:
+        """Base URL of the simulator, on loopback."""
+        return f"http://127.0.0.1:{self.simulator_port}"
+
+    def secrets(self) -> list[str]:
+        """The values that no log line may show, for `logs.redact`."""
+        values = (getattr(self, name) for name in self.keys().secret)
+        return [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
+
+    @classmethod
+    def keys(cls) -> Keys:
+        """The keys that exist, without prefix."""
+        secret = (name for name, one in cls.model_fields.items() if "Secret" in str(one.annotation))
+        return Keys(tuple(cls.model_fields), tuple(secret), cls.renamed)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Pydantic's hook: who comes first counts."""
+        places = (InitSettingsSource(settings_cls, one.values) for one in read_places(cls.keys()))
+        return init_settings, *places
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process; `overrides` (None: not given) beat every other place.
+
+    Raises:
+        SettingsError: a value that is not allowed, an unknown key, an unreadable file; one
+            sentence that names the keys as they were written, and never a secret.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, given)) from error
+
+
+def _sentence(error: ValidationError, given: Mapping[str, object]) -> str:
+    keys = Settings.keys()
+    written = dict.fromkeys(given, "")
+    for place in read_places(keys):
+        written = {**place.written, **written}
+    said: dict[str, str] = {}
+    for one in error.errors(include_url=False):
+        key = str(one["loc"][0])
+        name = written.get(key) or spelled(key)
+        if key not in keys.known:
+            said[key] = f"{name} is not a setting"
+            continue
+        shown = "'***'" if key in keys.secret else repr(one["input"])[:_LONGEST_SHOWN]
+        why = str(one.get("ctx", {}).get("error", ""))
+        hint = f" ({why})" if why and key not in keys.secret else ""
+        said.setdefault(key, f"{name} is {shown}, it must be {allowed(key)}{hint}")
+    return "; ".join(said.values())
+
+
+def allowed(key: str) -> str:
+    """What a setting may be, in words."""
+    extra = Settings.model_fields[key].json_schema_extra
+    return str(extra["allowed"]) if isinstance(extra, dict) else ""
