@@ -1,0 +1,256 @@
+"""The bar store: reading a series' bars, and committing a fetch with all that it answers.
+
+Not here: which bars may be stored, and what to do about a stale version; the writer decides.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, Row, case, func, select, update
+
+from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.dialect import one_of, wall_micros
+from marketdata_pipeline.database.engine import reading
+from marketdata_pipeline.database.metadata import chunks, coverage, fetches
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.bars import COLUMNS, frame, labels_of
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import ContractViolation, WriteConflict
+from marketdata_pipeline.store import chunks as chunk_rows
+from marketdata_pipeline.store import identity, ledger
+from marketdata_pipeline.store.chunks import Piece
+from marketdata_pipeline.store.codec import Rows
+from marketdata_pipeline.store.files import BarFiles
+from marketdata_pipeline.store.write import Committed, Snapshot, Stale, Write
+
+
+class BarStore:
+    """The bars of all series: chunks in the catalog behind ``engine``, files below ``folder``."""
+
+    def __init__(self, engine: Engine, folder: Path, clock: Clock) -> None:
+        self._engine = engine
+        self._files = BarFiles(folder)
+        self._clock = clock
+
+    def read(self, series: Series, within: TimeRange | None = None) -> pd.DataFrame:
+        """The raw bars with a label in ``within`` (None: all), as ``domain.bars`` shapes them.
+
+        Raises:
+            StoreError: the catalog or a file is unreadable; the text names series and file.
+        """
+        return _frame(self._rows(series, within))
+
+    def read_with_fetches(self, series: Series, within: TimeRange | None = None) -> pd.DataFrame:
+        """The same with the columns ``fetch_id`` (int32) and ``state`` (int8, see State)."""
+        rows = self._rows(series, within)
+        return _frame(rows).assign(fetch_id=rows.fetch_id, state=rows.state)
+
+    def tail(self, series: Series, rows: int) -> pd.DataFrame:
+        """The last ``rows`` bars, or all where there are fewer."""
+        with reading(self._engine) as connection:
+            known = identity.known_series_id(connection, series)
+            if known is None:
+                return _frame(chunk_rows.bars_in([], self._files, series, None))
+            return _frame(chunk_rows.newest(connection, self._files, series, known, rows))
+
+    def snapshot(self, series: Series, within: TimeRange | None = None) -> Snapshot:
+        """The bars in ``within`` at one version, each with the instant of its fetch."""
+        with reading(self._engine) as connection:
+            version, rows = self._versioned(connection, series, within)
+            at = _fetched_at(connection, series, rows.fetch_id)
+        return Snapshot(version, _frame(rows), at)
+
+    def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
+        """The coverage of each series, in one query; empty for an unknown one."""
+        by_key = {str(one): one for one in series}
+        spans: dict[Series, list[Row[Any]]] = {one: [] for one in by_key.values()}
+        with reading(self._engine) as connection:
+            wanted = (
+                select(series_table.c.key, coverage)
+                .join_from(coverage, series_table)
+                .where(one_of(connection, series_table.c.key, by_key))
+                .order_by(coverage.c.start)
+            )
+            for row in connection.execute(wanted):
+                spans[by_key[row.key]].append(row)
+        return {one: ledger.spans_of(rows) for one, rows in spans.items()}
+
+    def versions(self, series: Iterable[Series]) -> dict[Series, int]:
+        """The version of each series, in one query; 0 for one without bars."""
+        with reading(self._engine) as connection:
+            return identity.versions(connection, series)
+
+    def changed_since(self, series: Series, version: int) -> TimeRange | None:
+        """The span of all labels that were written after ``version``, or None."""
+        with reading(self._engine) as connection:
+            first, last = connection.execute(
+                select(func.min(chunks.c.ts_min), func.max(chunks.c.ts_max))
+                .join_from(chunks, series_table)
+                .where(series_table.c.key == str(series), chunks.c.seq > version)
+            ).one()
+        if first is None:
+            return None
+        return TimeRange(from_micros(first), from_micros(last) + MICROSECOND)
+
+    def commit(self, write: Write, *, expected_version: int | None) -> Committed:
+        """Store a fetch, its bars, and the coverage, actions and facts that it answers, or nothing.
+
+        The version rises where there are bars. Errors noted on the series are cleared.
+
+        Args:
+            write: what to store.
+            expected_version: of the snapshot that the bars were judged against; None where no
+                bar was stored between the first and the last of them.
+
+        Raises:
+            Stale: that is not so any more; nothing was written.
+            WriteConflict: the catalog stayed busy; nothing was written.
+            ContractViolation: the bars are unsorted, not unique, or not finite.
+            StoreError: the catalog or the folder refuses the write.
+        """
+        labels = _checked(write)
+        known = self._labels_known(write, labels, expected_version)
+        pieces = chunk_rows.pieces_of(self._files, write.series, write.bars)
+        transaction = _Transaction(self._files, self._clock, write, pieces, expected_version)
+        try:
+            return retry.write(
+                self._engine,
+                self._clock,
+                lambda connection: transaction.run(connection, rows_new=len(labels) - known),
+            )
+        except WriteConflict:
+            chunk_rows.discard(self._files, pieces)
+            raise
+        except BaseException:
+            # A connection that is lost at COMMIT leaves open whether the chunks now count.
+            if not transaction.complete:
+                chunk_rows.discard(self._files, pieces)
+            raise
+
+    def _labels_known(self, write: Write, labels: np.ndarray, expected_version: int | None) -> int:
+        """How many of the labels are stored at the expected version."""
+        if expected_version is None or not len(labels):
+            return 0
+        with reading(self._engine) as connection:
+            version, rows = self._versioned(connection, write.series, _span(labels))
+        if version != expected_version:
+            raise _stale(write)
+        return int(np.isin(labels, rows.ts).sum())
+
+    def _rows(self, series: Series, within: TimeRange | None) -> Rows:
+        with reading(self._engine) as connection:
+            return self._versioned(connection, series, within)[1]
+
+    def _versioned(
+        self, connection: Connection, series: Series, within: TimeRange | None
+    ) -> tuple[int, Rows]:
+        wanted = select(series_table.c.id, series_table.c.version)
+        row = connection.execute(wanted.where(series_table.c.key == str(series))).first()
+        if row is None:
+            return 0, chunk_rows.bars_in([], self._files, series, within)
+        found = connection.execute(chunk_rows.overlapping(row.id, within)).all()
+        return int(row.version), chunk_rows.bars_in(found, self._files, series, within)
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """The one transaction of a write; ``complete`` once only its COMMIT is left to do."""
+
+    files: BarFiles
+    clock: Clock
+    write: Write
+    pieces: list[Piece]
+    expected_version: int | None
+    complete: bool = False
+
+    def run(self, connection: Connection, *, rows_new: int) -> Committed:
+        self.complete = False
+        write = self.write
+        instrument = identity.instrument_id(connection, write.series.instrument)
+        ledger.lock_instrument(connection, write, instrument)
+        series = identity.series_id(connection, write.series)
+        now = wall_micros(connection, self.clock)
+        version = self._raise_version(connection, series, rows_new, now)
+        if self.expected_version is None and self.pieces:
+            self._look_again(connection, series)
+        fetch = ledger.insert_fetch(connection, write, series, now)
+        chunk_rows.insert_pieces(connection, self.pieces, series, fetch, version)
+        ledger.change_coverage(connection, write, series)
+        ledger.add_actions(connection, write, instrument, fetch)
+        self.complete = True
+        return Committed(fetch, version, rows_new)
+
+    def _raise_version(self, connection: Connection, series: int, rows_new: int, now: int) -> int:
+        """Lock the series' row, demanding the expected version of it."""
+        row = series_table.c
+        statement = update(series_table).where(row.id == series)
+        if self.expected_version is not None:
+            statement = statement.where(row.version == self.expected_version)
+        values: dict[str, Any] = {
+            "rows": row.rows + rows_new,
+            "updated_at": now,
+            "error_category": None,
+            "error_message": None,
+            "error_at": None,
+        }
+        if self.pieces:
+            first, last = self.pieces[0].ts_min, self.pieces[-1].ts_max
+            values |= {
+                "version": row.version + 1,
+                "first_ts": case((row.first_ts < first, row.first_ts), else_=first),
+                "last_ts": case((row.last_ts > last, row.last_ts), else_=last),
+            }
+        raised = connection.execute(statement.values(values).returning(row.version)).scalar()
+        if raised is None:
+            raise _stale(self.write)
+        return int(raised)
+
+    def _look_again(self, connection: Connection, series: int) -> None:
+        """Two writers can both have seen an empty window: the second finds the first's bars."""
+        span = TimeRange(
+            from_micros(self.pieces[0].ts_min), from_micros(self.pieces[-1].ts_max) + MICROSECOND
+        )
+        found = connection.execute(chunk_rows.overlapping(series, span)).all()
+        if len(chunk_rows.bars_in(found, self.files, self.write.series, span).ts):
+            raise _stale(self.write)
+
+
+def _stale(write: Write) -> Stale:
+    return Stale(f"{write.series} was changed by another writer; ask again")
+
+
+def _span(labels: np.ndarray) -> TimeRange:
+    return TimeRange(from_micros(int(labels[0])), from_micros(int(labels[-1])) + MICROSECOND)
+
+
+def _checked(write: Write) -> np.ndarray:
+    labels = labels_of(write.bars)
+    if (np.diff(labels) <= 0).any():
+        raise ContractViolation(f"{write.series}: bars to store must be sorted and unique")
+    if not np.isfinite(write.bars[list(COLUMNS)].to_numpy(dtype=np.float64)).all():
+        raise ContractViolation(f"{write.series}: bars to store must be finite numbers")
+    return labels
+
+
+def _frame(rows: Rows) -> pd.DataFrame:
+    return frame(rows.ts, rows.columns)
+
+
+def _fetched_at(connection: Connection, series: Series, fetch_ids: np.ndarray) -> np.ndarray:
+    if not len(fetch_ids):
+        return np.zeros(0, dtype=np.int64)
+    ids, position = np.unique(fetch_ids, return_inverse=True)
+    wanted = (
+        select(fetches.c.id, fetches.c.fetched_at)
+        .join_from(fetches, series_table)
+        .where(series_table.c.key == str(series), fetches.c.id.between(int(ids[0]), int(ids[-1])))
+    )
+    at = {row.id: row.fetched_at for row in connection.execute(wanted)}
+    return np.array([at[one] for one in ids.tolist()], dtype=np.int64)[position]

@@ -1,0 +1,66 @@
+"""The rows that name an instrument and a series, made when they are first needed.
+
+Not here: what is known of them (ledger, catalog).
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from marketdata_pipeline.database.dialect import insert_missing, one_of
+from marketdata_pipeline.database.metadata import instruments
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.series import Series
+
+
+def instrument_id(connection: Connection, instrument: Instrument) -> int:
+    """The id of the instrument's row, which is made where it is missing."""
+    wanted = select(instruments.c.id).where(instruments.c.key == instrument.key)
+    found = connection.execute(wanted).scalar()
+    if found is None:
+        insert_missing(
+            connection,
+            instruments,
+            {
+                "key": instrument.key,
+                "asset_class": str(instrument.asset_class),
+                "venue": instrument.venue.calendar,
+            },
+        )
+        found = connection.execute(wanted).scalar_one()
+    return int(found)
+
+
+def series_id(connection: Connection, series: Series) -> int:
+    """The id of the series' row, which is made where it is missing, its instrument's too."""
+    found = known_series_id(connection, series)
+    if found is None:
+        row = {
+            "key": str(series),
+            "instrument_id": instrument_id(connection, series.instrument),
+            "timeframe": str(series.timeframe),
+        }
+        insert_missing(connection, series_table, row)
+        found = known_series_id(connection, series)
+    if found is None:
+        raise LookupError(series)
+    return found
+
+
+def known_series_id(connection: Connection, series: Series) -> int | None:
+    """The id of the series' row, or None where it has none."""
+    wanted = select(series_table.c.id).where(series_table.c.key == str(series))
+    found = connection.execute(wanted).scalar()
+    return None if found is None else int(found)
+
+
+def versions(connection: Connection, series: Iterable[Series]) -> dict[Series, int]:
+    """The version of each series; 0 for one without a row."""
+    by_key = {str(one): one for one in series}
+    wanted = select(series_table.c.key, series_table.c.version).where(
+        one_of(connection, series_table.c.key, by_key)
+    )
+    found = dict.fromkeys(by_key.values(), 0)
+    found |= {by_key[row.key]: int(row.version) for row in connection.execute(wanted)}
+    return found

@@ -1,0 +1,168 @@
+"""What a write says beside its bars: the fetch, coverage, actions, and an instrument's facts.
+
+Not here: chunks, and the order in which a transaction does all this (bars).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from marketdata_pipeline.database.dialect import upsert
+from marketdata_pipeline.database.metadata import (
+    action_coverage,
+    actions,
+    coverage,
+    fetches,
+    instruments,
+)
+from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
+from marketdata_pipeline.store.write import Fetch, Write
+
+
+def insert_fetch(connection: Connection, write: Write, series_id: int, committed_at: int) -> int:
+    """Enter the fetch; its id."""
+    fetch: Fetch = write.fetch
+    row = {
+        "series_id": series_id,
+        "kind": fetch.kind.value,
+        "provider": fetch.provider,
+        "origin": fetch.origin,
+        "window_start": to_micros(fetch.window.start),
+        "window_end": to_micros(fetch.window.end),
+        "basis": fetch.basis.value,
+        "currency": fetch.currency,
+        "market_at": to_micros(fetch.market_at),
+        "fetched_at": to_micros(fetch.fetched_at),
+        "committed_at": committed_at,
+        "rows": len(write.bars),
+        "requests": fetch.requests,
+        "dropped": json.dumps([[to_micros(bad.ts), bad.rule] for bad in fetch.dropped]),
+        "base_version": fetch.base_version,
+        "run_id": fetch.run_id,
+    }
+    return int(connection.execute(insert(fetches).values(row).returning(fetches.c.id)).scalar_one())
+
+
+def spans_of(rows: Iterable[Row[Any]]) -> Coverage:
+    """The coverage that rows of the table say, which are sorted by start."""
+    return Coverage(
+        tuple(
+            Span(
+                TimeRange(from_micros(row.start), from_micros(row.end)),
+                SpanKind(row.kind),
+                None if row.recheck_at is None else from_micros(row.recheck_at),
+                row.tries,
+            )
+            for row in rows
+        )
+    )
+
+
+def change_coverage(connection: Connection, write: Write, series_id: int) -> None:
+    """Apply the write's function to the coverage as it is now; the series' row is locked."""
+    ours = coverage.c.series_id == series_id
+    rows = connection.execute(select(coverage).where(ours).order_by(coverage.c.start))
+    before = spans_of(rows)
+    after = write.coverage(before)
+    kept = set(after.spans)
+    gone = [one for one in before.spans if one not in kept]
+    known = set(before.spans)
+    if gone:
+        starts = [to_micros(one.within.start) for one in gone]
+        for at in range(0, len(starts), 500):
+            connection.execute(
+                delete(coverage).where(ours, coverage.c.start.in_(starts[at : at + 500]))
+            )
+    fresh = [_span_row(one, series_id) for one in after.spans if one not in known]
+    if fresh:
+        connection.execute(insert(coverage), fresh)
+
+
+def _span_row(span: Span, series_id: int) -> dict[str, object]:
+    return {
+        "series_id": series_id,
+        "start": to_micros(span.within.start),
+        "end": to_micros(span.within.end),
+        "kind": span.kind.value,
+        "recheck_at": None if span.recheck_at is None else to_micros(span.recheck_at),
+        "tries": span.tries,
+    }
+
+
+def lock_instrument(connection: Connection, write: Write, instrument_id: int) -> None:
+    """Note the instrument's facts; from here on no other writer changes its facts or actions.
+
+    Nothing is locked where the write has no actions and says nothing new of the instrument.
+    """
+    row = instruments.c
+    currency = write.fetch.currency
+    first = None if write.first_trade is None else write.first_trade.isoformat()
+    statement = update(instruments).where(row.id == instrument_id)
+    if not write.actions and write.actions_within is None:
+        news = [
+            column.is_distinct_from(value)
+            for column, value in ((row.currency, currency), (row.first_trade, first))
+            if value is not None
+        ]
+        if not news:
+            return
+        statement = statement.where(or_(*news))
+    connection.execute(
+        statement.values(
+            currency=func.coalesce(currency, row.currency),
+            first_trade=func.coalesce(first, row.first_trade),
+        )
+    )
+
+
+def add_actions(connection: Connection, write: Write, instrument_id: int, fetch_id: int) -> None:
+    """Enter the write's actions and the range that it lists all of; none is ever removed."""
+    rows = [
+        {
+            "instrument_id": instrument_id,
+            "ex_date": one.ex_date.isoformat(),
+            "kind": one.kind.value,
+            "numerator": str(one.value.numerator),
+            "denominator": str(one.value.denominator),
+            "fetch_id": fetch_id,
+        }
+        for one in write.actions
+    ]
+    upsert(connection, actions, ("instrument_id", "ex_date", "kind"), rows)
+    if write.actions_within is not None:
+        _extend_action_coverage(connection, write.actions_within, instrument_id)
+
+
+def _extend_action_coverage(connection: Connection, within: TimeRange, instrument_id: int) -> None:
+    ours = action_coverage.c.instrument_id == instrument_id
+    before = ranges_of(connection.execute(select(action_coverage).where(ours)).all())
+    after = merge([*before, within])
+    if after == merge(before):
+        return
+    connection.execute(delete(action_coverage).where(ours))
+    rows = [
+        {
+            "instrument_id": instrument_id,
+            "start": to_micros(one.start),
+            "end": to_micros(one.end),
+        }
+        for one in after
+    ]
+    connection.execute(insert(action_coverage), rows)
+
+
+def ranges_of(rows: Sequence[Row[Any]]) -> list[TimeRange]:
+    """The ranges of rows with a start and an end."""
+    return [TimeRange(from_micros(row.start), from_micros(row.end)) for row in rows]
+
+
+def action_of(row: Row[Any]) -> Action:
+    """The action that a row of the table says."""
+    value = Fraction(int(row.numerator), int(row.denominator))
+    return Action(date.fromisoformat(row.ex_date), ActionKind(row.kind), value)

@@ -1,0 +1,114 @@
+"""What a writer hands to the bar store, and what it gets back.
+
+Not here: how it is written (bars, ledger).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.bars import BadRow, empty
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.reply import Basis
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import WriteConflict
+
+
+class Stale(WriteConflict):
+    """The series changed since the writer looked; nothing was written: judge again and retry."""
+
+
+class State(IntEnum):
+    """What a stored bar is: may still change, or was confirmed past its settlement window."""
+
+    PROVISIONAL = 0
+    FINAL = 1
+
+
+class FetchKind(StrEnum):
+    """Where a fetch's bars come from: a provider's reply, or the base series."""
+
+    REPLY = "reply"
+    DERIVED = "derived"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One answered request, or one derivation, as it is kept.
+
+    Attributes:
+        window: what was asked, in label space.
+        basis: how the prices came; what is stored is raw.
+        market_at: the market instant at which it was asked.
+        fetched_at: the wall instant at which it arrived; among provisional bars the later wins.
+        requests: HTTP requests that were sent for it.
+        dropped: rows that broke a hard rule and were left out.
+        base_version: of the base series, for a derived fetch; None for a reply.
+        run_id: the Dagster run that asked, or None.
+    """
+
+    kind: FetchKind
+    provider: str
+    origin: str
+    window: TimeRange
+    basis: Basis
+    currency: str | None
+    market_at: datetime
+    fetched_at: datetime
+    requests: int = 0
+    dropped: tuple[BadRow, ...] = ()
+    base_version: int | None = None
+    run_id: str | None = None
+
+
+def _unchanged(coverage: Coverage) -> Coverage:
+    return coverage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Write:
+    """One fetch with its bars and all that it answers; stored whole or not at all.
+
+    Attributes:
+        bars: raw, shaped as ``domain.bars`` says, sorted, unique; empty where nothing came, or
+            where all of it is held already from a later fetch.
+        coverage: a pure function from the coverage as stored to the one after this fetch; it is
+            called inside the transaction, perhaps several times.
+        actions: of the instrument; ``actions_within`` is the range in which the reply lists all.
+        first_trade: the listing's first day, where the reply tells it.
+    """
+
+    series: Series
+    fetch: Fetch
+    bars: pd.DataFrame = field(default_factory=empty)
+    coverage: Callable[[Coverage], Coverage] = _unchanged
+    actions: tuple[Action, ...] = ()
+    actions_within: TimeRange | None = None
+    first_trade: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a write became: the fetch's id, the series' version, bars with a label new to it."""
+
+    fetch_id: int
+    version: int
+    rows_new: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """Stored bars at one version; 0 where the series has none.
+
+    ``fetched_at`` is aligned to ``bars``: when the fetch of each arrived, in wall microseconds.
+    """
+
+    version: int
+    bars: pd.DataFrame
+    fetched_at: np.ndarray
