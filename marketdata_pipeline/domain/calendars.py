@@ -145,20 +145,20 @@ class FxCalendar(Calendar):
 
     def days(self, start: int, end: int) -> Days:
         dates = _dates(start, end)
-        dates = dates[dates.dayofweek < 5]  # noqa: PLR2004 - Monday to Friday
+        dates = dates[dates.day_of_week < 5]  # noqa: PLR2004 - Monday to Friday
         opened = _instants(dates, "Europe/London", hour=0)
         closed = _instants(dates + pd.Timedelta(days=1), "Europe/London", hour=0)
         week_end = _instants(dates, "America/New_York", hour=17)
-        closed = np.where(dates.dayofweek == 4, np.minimum(closed, week_end), closed)  # noqa: PLR2004
+        closed = np.where(dates.day_of_week == 4, np.minimum(closed, week_end), closed)  # noqa: PLR2004
         return Days(_micros(dates), opened, closed)
 
     def segments(self, start: int, end: int) -> Segments:
         dates = _dates(start - DAY, end + DAY)
-        dates = dates[dates.dayofweek != 5]  # noqa: PLR2004 - no Saturday
+        dates = dates[dates.day_of_week != 5]  # noqa: PLR2004 - no Saturday
         label = _micros(dates)
         five = _instants(dates, "America/New_York", hour=17)
-        opened = np.where(dates.dayofweek == 6, five, label)  # noqa: PLR2004 - Sunday
-        closed = np.where(dates.dayofweek == 4, five, label + DAY)  # noqa: PLR2004 - Friday
+        opened = np.where(dates.day_of_week == 6, five, label)  # noqa: PLR2004 - Sunday
+        closed = np.where(dates.day_of_week == 4, five, label + DAY)  # noqa: PLR2004 - Friday
         return Segments(label, opened, closed)
 
 
