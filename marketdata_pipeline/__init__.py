@@ -13,3 +13,49 @@ The map, from the top down; imports run down only:
 
 For code that only reads, ``get_ohlcv`` is enough; it imports neither Dagster nor a provider.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    import pandas as pd
+
+__all__ = ["get_ohlcv"]
+
+
+def get_ohlcv(
+    instrument: str,
+    timeframe: str = "1d",
+    start: "str | date | datetime | None" = None,
+    end: "str | date | datetime | None" = None,
+    adjust: str = "splits",
+) -> "pd.DataFrame":
+    """Stored bars of a series of the configured home; never asks a provider.
+
+    Args:
+        instrument: Yahoo's spelling, e.g. ``AAPL``, ``AZN.L``, ``BTC-USD``.
+        timeframe: one of 1m 5m 15m 1h 4h 1d 1wk, or another library's spelling of it.
+        start: first label wanted; an ISO date or an instant, UTC where no zone is given.
+        end: the label before which it ends (half-open); None for the newest.
+        adjust: ``none`` (as traded), ``splits``, or ``all`` (splits and dividends).
+
+    Returns:
+        A frame indexed by ``ts`` (UTC, microseconds; a bar's open, or the session's date at 00:00
+        for 1d and 1wk) with float64 columns open high low close (quote currency) and volume
+        (units). ``attrs`` name the basis and the currency. Empty: kept, but no bar there.
+
+    Raises:
+        BadInput: a malformed argument, no home, or a series that is not kept.
+        StoreError: the catalog or a file is unreadable.
+    """
+    from marketdata_pipeline.config import load_settings
+    from marketdata_pipeline.domain.series import Series
+    from marketdata_pipeline.reading.data import label_range, parse_adjust
+    from marketdata_pipeline.reading.opened import opened
+
+    series = Series.parse(f"{instrument}|{timeframe}")
+    basis, within = parse_adjust(adjust), label_range(start, end)
+    settings = load_settings()
+    with opened(settings.home, settings.database) as data:
+        return data.bars(series, within, basis)

@@ -202,6 +202,11 @@ class Settings(BaseSettings):
         """Base URL of the simulator, on loopback."""
         return f"http://127.0.0.1:{self.simulator_port}"
 
+    @property
+    def database(self) -> str | None:
+        """The catalog's URL with its password, None for SQLite in the home."""
+        return None if self.database_url is None else self.database_url.get_secret_value()
+
     def secrets(self) -> list[str]:
         """The values that no log line may show, for `logs.redact`."""
         values = (getattr(self, name) for name in self.keys().secret)

@@ -63,8 +63,11 @@ class PipelineResource:
         """
         settings = load_settings()
         setup_logging(settings.log_level, settings.log_levels, settings.log_format)
-        with open_home(settings.home, database_url=settings.database_url_text) as home:
+        home = open_home(settings.home, database_url=settings.database)
+        try:
             yield assemble(settings, home)
+        finally:
+            home.engine.dispose()
 
 
 def assemble(settings: Settings, home: Home) -> Pipeline:
@@ -72,7 +75,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     store = BarStore(home.engine, home.bars, home.clock)
     verdicts = Verdicts(home.engine, home.clock)
     tracking = Tracking(home.engine, home.clock)
-    thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
+    thresholds = Thresholds(settings.completeness_minimum, settings.freshness_tolerance)
     updater = Updater(
         store=store,
         catalog=Catalog(home.engine, home.clock),
@@ -90,5 +93,5 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         clock=home.clock,
         picture_limit=settings.picture_limit,
         failure_share=settings.failure_share,
-        refresh_delay=settings.refresh_delay,
+        refresh_delay=timedelta(minutes=settings.refresh_daily_delay),
     )

@@ -26,19 +26,20 @@ from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.settle import commit_over
-from marketdata_pipeline.store.bars import BarStore, Committed, Snapshot
-from marketdata_pipeline.store.write import Fetch, Write
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Write
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a derived series is made from: its base's coverage, actions and changes.
+    """What a derived series is made from: its base's coverage, origin, actions and changes.
 
     ``changed`` is the label range in which the base has other bars than at the last derivation;
     None: none.
     """
 
     coverage: Coverage
+    origin: str
     actions: tuple[Action, ...]
     changed: TimeRange | None
 
@@ -103,15 +104,17 @@ def write_derived(
     base: Base,
     clock: Clock,
     run_id: str | None,
-) -> Committed:
+) -> tuple[int, Coverage]:
     """Derive ``parts`` (aligned, base answered) and store bars and coverage in one transaction.
+
+    Returns the number of new bars, and the coverage as it is now.
 
     A bar whose base has a hole is made of what is there, and its range is a hole that is due when
     the base's is; a bar that reaches out of the base's depth is not made.
     """
     scope = TimeRange(parts[0].start, parts[-1].end)
-    origin = store.snapshot(Series(series.instrument, _base_timeframe(series)), scope)
-    made = derive(origin.bars, series, base.actions)
+    stored = store.snapshot(Series(series.instrument, _base_timeframe(series)), scope)
+    made = derive(stored.bars, series, base.actions)
     spans = [one for part in parts for one in _projected(series, part, base.coverage)]
     good = [one.within for one in spans if one.kind is not SpanKind.OUT_OF_DEPTH]
     keep = np.zeros(len(made), dtype=bool)
@@ -121,17 +124,17 @@ def write_derived(
     market_now = clock.market_now()
     bars = contract.validate(made[keep], series, market_now)
     fetch = Fetch(
-        kind="derived",
+        kind=FetchKind.DERIVED,
         provider="derived",
-        origin=store.origin_of(Series(series.instrument, _base_timeframe(series))) or "derived",
+        origin=base.origin,
         window=scope,
-        basis=Basis.RAW.value,
+        basis=Basis.RAW,
         currency=None,
         market_at=market_now,
         fetched_at=clock.wall_now(),
         requests=0,
         dropped=(),
-        base_version=origin.version,
+        base_version=stored.version,
         run_id=run_id,
     )
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
@@ -45,6 +46,8 @@ class Judge:
         *,
         since: datetime | None,
         first_trade: date | None,
+        last: datetime | None,
+        coverage: Coverage,
         written: TimeRange | None,
     ) -> Judgement:
         """Judge a series; bars of the range ``written`` (None: nothing) are validated anew.
@@ -62,10 +65,10 @@ class Judge:
         evidence = Evidence(
             series=series,
             bars=bars,
-            coverage=self.store.coverage([series])[series],
+            coverage=coverage,
             wanted=wanted_range(series, since, None, now),
             first_trade=first_trade,
-            last=self.store.last_label(series),
+            last=last,
             market_now=now,
             thresholds=self.thresholds,
         )

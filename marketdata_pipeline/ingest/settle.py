@@ -4,7 +4,7 @@ Not here: asking providers (update) and derived bars (derive).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -14,16 +14,16 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action, raw_from_split_adjusted, splits_of
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
-from marketdata_pipeline.domain.coverage import Coverage
-from marketdata_pipeline.domain.ranges import TimeRange, merge, to_micros
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY, Micros
 from marketdata_pipeline.errors import MalformedReply, SplitContradicted, WriteConflict
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.quality.plausible import contradicted_split
-from marketdata_pipeline.store.bars import BarStore, Committed, Snapshot, Stale
-from marketdata_pipeline.store.write import Fetch, Write
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Stale, Write
 
 _ATTEMPTS = 20
 _NEIGHBOURS = timedelta(days=10)
@@ -40,10 +40,26 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is known beside the reply: the listing's first day, and the run that works."""
+    """What is known beside the reply.
+
+    Attributes:
+        first_trade: the listing's first day.
+        run_id: the run that works.
+        too_old: a range that is wanted but out of the provider's depth.
+    """
 
     first_trade: date | None = None
     run_id: str | None = None
+    too_old: TimeRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a settled reply came to: new bars, the coverage now, bars that the reply had."""
+
+    rows_new: int
+    coverage: Coverage
+    rows: int
 
 
 def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
@@ -93,7 +109,7 @@ def settle(
     parts: Sequence[TimeRange],
     known: Sequence[Action],
     listing: Listing,
-) -> tuple[Committed, Settled]:
+) -> Stored:
     """Store the ``parts`` of a reply that were missing, in one transaction with their coverage.
 
     Bars that a later fetch already holds are left out; expected bars that neither the reply nor
@@ -114,25 +130,36 @@ def settle(
         keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
         return _write(reply, settled, parts, keep, stored, listing)
 
-    return commit_over(store, reply.series, _padded(reply.window), judged), settled
+    rows_new, coverage = commit_over(store, reply.series, _padded(reply.window), judged)
+    return Stored(rows_new, coverage, len(settled.bars))
 
 
 def commit_over(
     store: BarStore, series: Series, around: TimeRange, judged: Callable[[Snapshot], Write]
-) -> Committed:
+) -> tuple[int, Coverage]:
     """Write what ``judged`` makes of the stored bars; judge again whenever they changed meanwhile.
+
+    Returns the number of new bars, and the coverage as it is now.
 
     Raises:
         WriteConflict: they kept changing.
     """
+    covered = Coverage()
     for _ in range(_ATTEMPTS):
         stored = store.snapshot(series, around)
         write = judged(stored)
+
+        def noting(before: Coverage, write: Write = write) -> Coverage:
+            nonlocal covered
+            covered = write.coverage(before)
+            return covered
+
         expected = stored.version if _touches(write.bars, stored) else None
         try:
-            return store.commit(write, expected_version=expected)
+            committed = store.commit(replace(write, coverage=noting), expected_version=expected)
         except Stale:
             continue
+        return committed.rows_new, covered
     raise WriteConflict(f"{series}: other writers kept changing it; run the same again")
 
 
@@ -200,7 +227,7 @@ def _write(
     absent = absent_labels(reply.series, parts, present, first_trade)
 
     def cover(before: Coverage) -> Coverage:
-        after = before
+        after = _noting_depth(before, listing.too_old)
         for part in parts:
             holes = [one for one in absent if part.intersect(one)]
             after = after.after(part, holes, reply.market_at)
@@ -217,13 +244,21 @@ def _write(
     )
 
 
+def _noting_depth(before: Coverage, too_old: TimeRange | None) -> Coverage:
+    """What is too old to be asked for is remembered, unless it was answered in time."""
+    if too_old is None:
+        return before
+    parts = subtract([too_old], [one.within for one in before.spans])
+    return before.overlay(Span(part, SpanKind.OUT_OF_DEPTH) for part in parts)
+
+
 def _fetch_of(reply: Reply, dropped: tuple[BadRow, ...], listing: Listing) -> Fetch:
     return Fetch(
-        kind="reply",
+        kind=FetchKind.REPLY,
         provider=reply.provider,
         origin=reply.origin,
         window=reply.window,
-        basis=reply.basis.value,
+        basis=reply.basis,
         currency=reply.currency,
         market_at=reply.market_at,
         fetched_at=reply.fetched_at,

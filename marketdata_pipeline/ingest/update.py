@@ -221,10 +221,15 @@ class _Batch:
             written = TimeRange(
                 min(one.start for one in tally.written), max(one.end for one in tally.written)
             )
-        judgement = self._updater.judge.judge(
-            series, since=since, first_trade=work.first_trade, written=written
-        )
         stored = self._updater.catalog.summaries([series])[0]
+        judgement = self._updater.judge.judge(
+            series,
+            since=since,
+            first_trade=work.first_trade,
+            last=stored.last,
+            coverage=work.coverage[series],
+            written=written,
+        )
         seconds = (self._updater.clock.wall_now() - started).total_seconds()
         _log.info(
             "updated",

@@ -11,7 +11,7 @@ import structlog
 
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
 from marketdata_pipeline.domain.reply import Reply
@@ -105,15 +105,13 @@ class InstrumentWork:
         self, provider: Provider, series: Series, wanted: TimeRange, tally: Tally
     ) -> None:
         todo = self._plan(provider, series, wanted)
-        if todo.out_of_depth is not None:
-            self._note_depth(series, todo.out_of_depth)
         oldest = min((ask.window.start for ask in todo.asks), default=wanted.start)
         for ask in todo.asks:
             reply = provider.fetch(series, ask.window)
             tally.requests += reply.requests
             self._learn(reply)
             self._know_actions(provider, reply, oldest, tally)
-            self._settle(reply, ask, tally)
+            self._settle(reply, ask, todo.out_of_depth, tally)
 
     def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
         return plan(
@@ -124,14 +122,6 @@ class InstrumentWork:
             first_trade=self.first_trade,
             market_now=self.clock.market_now(),
         )
-
-    def _note_depth(self, series: Series, too_old: TimeRange) -> None:
-        """Remember what is too old to be asked for, unless it was answered in time."""
-        known = self.coverage.get(series, Coverage())
-        parts = subtract([too_old], [one.within for one in known.spans])
-        if parts:
-            spans = [Span(part, SpanKind.OUT_OF_DEPTH) for part in parts]
-            self.coverage[series] = self.store.cover(series, spans)
 
     def _learn(self, reply: Reply) -> None:
         self.first_trade = reply.first_trade or self.first_trade
@@ -162,14 +152,14 @@ class InstrumentWork:
                 series=str(reply.series),
             )
 
-    def _settle(self, reply: Reply, ask: Ask, tally: Tally) -> None:
-        listing = Listing(self.first_trade, self.run_id)
-        committed, settled = settle(
-            self.store, reply, ask.parts, self.actions, listing=listing
-        )
-        self.coverage[reply.series] = committed.coverage
-        tally.rows_new += committed.rows_new
-        if len(settled.bars):
+    def _settle(
+        self, reply: Reply, ask: Ask, too_old: TimeRange | None, tally: Tally
+    ) -> None:
+        listing = Listing(self.first_trade, self.run_id, too_old)
+        stored = settle(self.store, reply, ask.parts, self.actions, listing=listing)
+        self.coverage[reply.series] = stored.coverage
+        tally.rows_new += stored.rows_new
+        if stored.rows:
             tally.written.append(ask.window)
 
     def derive(self, wish: Wish, tally: Tally) -> None:
@@ -180,13 +170,15 @@ class InstrumentWork:
             return
         version = self.catalog.derived_from(series)
         changed = None if version is None else self.store.changed_since(base, version)
-        known = Base(self.coverage.get(base, Coverage()), self.actions, changed)
+        origin = self.catalog.summaries([base])[0].origin
+        known = Base(self.coverage.get(base, Coverage()), origin, self.actions, changed)
         coverage = self.coverage.get(series, Coverage())
         parts = due_parts(series, wanted, coverage, known, self.clock)
         if not parts:
             return
-        committed = write_derived(self.store, series, parts, known, self.clock, self.run_id)
-        self.coverage[series] = committed.coverage
-        tally.rows_new += committed.rows_new
+        rows_new, self.coverage[series] = write_derived(
+            self.store, series, parts, known, self.clock, self.run_id
+        )
+        tally.rows_new += rows_new
         tally.written.extend(parts)
 

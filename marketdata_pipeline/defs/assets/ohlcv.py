@@ -6,7 +6,6 @@ run's config (schedules, mass work).
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -14,8 +13,7 @@ from marketdata_pipeline.defs.checks import check_results, check_specs
 from marketdata_pipeline.defs.metadata import describe, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
-from marketdata_pipeline.domain.ranges import TimeRange
-from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
 
@@ -79,22 +77,13 @@ def _wanted(config: OhlcvConfig) -> TimeRange | None:
         return None
     if not (config.start and config.end):
         raise BadInput("give both start and end, or neither")
-    return TimeRange(_instant(config.start), _instant(config.end))
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"'{text[:40]}' is no date; write it as 2024-01-31") from error
-    return found.replace(tzinfo=found.tzinfo or UTC)
+    return TimeRange(parse_instant(config.start), parse_instant(config.end))
 
 
 def _line(done: int, total: int, outcome: Outcome) -> str:
-    told = f"{outcome.rows_new} new bars, {outcome.rows} stored, {outcome.requests} requests"
-    if outcome.error is not None:
-        told = f"failed: {outcome.error}"
-    return f"{done}/{total} series={outcome.series} {told}"
+    told = f"new={outcome.rows_new} stored={outcome.rows} requests={outcome.requests}"
+    failed = "" if outcome.error is None else f" failed: {outcome.error}"
+    return f"{done}/{total} series={outcome.series} {told}{failed}"
 
 
 def _failure(failed: list[Outcome], total: int) -> dg.Failure:
@@ -111,7 +100,3 @@ def _failure(failed: list[Outcome], total: int) -> dg.Failure:
         allow_retries=False,
     )
 
-
-def spelled(series: list[Series]) -> list[str]:
-    """Series as the config door wants them."""
-    return [str(one) for one in series]

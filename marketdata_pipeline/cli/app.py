@@ -1,0 +1,75 @@
+"""The entry point: commands, common options, and one line for every error.
+
+Not here: any command's body.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from marketdata_pipeline.cli.quickstart import init, quickstart
+from marketdata_pipeline.cli.reading import bars, status
+from marketdata_pipeline.cli.running import backfill, refresh
+from marketdata_pipeline.cli.simulating import simulate
+from marketdata_pipeline.cli.state import State
+from marketdata_pipeline.cli.tracking import track, untrack
+from marketdata_pipeline.cli.ui import ui
+from marketdata_pipeline.errors import BadInput, MarketDataError
+
+FAILED = 1
+BAD_INPUT = 2
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="marketdata",
+    help="A true OHLCV history of the instruments that portfolios hold.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    init, quickstart, track, untrack, backfill, refresh, bars, status, simulate, ui,
+):  # fmt: skip
+    app.command()(command)
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="The home; default MARKETDATA_HOME.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Log every request.")] = False,
+) -> None:
+    """Keep what is common to all commands."""
+    context.obj = State(home=home, debug=debug)
+
+
+def main() -> None:
+    """Run a command; exit code 0, 1 where it failed, 2 where the input cannot be right."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and turn every error into one line on standard error."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        return _say(error.format_message(), BAD_INPUT)
+    except BadInput as error:
+        return _say(str(error), BAD_INPUT)
+    except MarketDataError as error:
+        return _say(str(error), FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted", _INTERRUPTED)
+    return int(code or 0)
+
+
+def _say(text: str, code: int) -> int:
+    from marketdata_pipeline.logs import redacted
+
+    sys.stderr.write(f"marketdata: {redacted(text)}\n")
+    return code

@@ -1,0 +1,168 @@
+"""`bars`, `status`: what is stored.
+
+Not here: reading it (reading).
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import pandas as pd
+import typer
+from rich.table import Table
+
+from marketdata_pipeline.cli.state import console, state_of
+from marketdata_pipeline.database.home import Home
+from marketdata_pipeline.domain.bars import PRICES
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.reading.data import Overview, label_range, parse_adjust
+from marketdata_pipeline.reading.opened import data_of
+from marketdata_pipeline.reading.terminal import chart
+
+
+def bars(
+    context: typer.Context,
+    instrument: Annotated[str, typer.Argument(help="Yahoo's spelling, e.g. AAPL")],
+    timeframe: Annotated[str, typer.Argument(help="1m 5m 15m 1h 4h 1d 1wk")] = "1d",
+    start: Annotated[str, typer.Option(help="First date wanted.")] = "",
+    end: Annotated[str, typer.Option(help="The date before which to end.")] = "",
+    last: Annotated[int, typer.Option(help="Only the newest bars; 0 for all.", min=0)] = 20,
+    adjust: Annotated[str, typer.Option(help="none, splits or all.")] = "splits",
+    as_chart: Annotated[bool, typer.Option("--chart", help="Draw candles here.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, all digits.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Columns as JSON.")] = False,
+) -> None:
+    """Show stored bars; never asks a provider."""
+    if as_chart + as_csv + as_json > 1:
+        raise BadInput("choose one of --chart, --csv and --json")
+    series = Series.parse(f"{instrument}|{timeframe}")
+    within, basis = label_range(start or None, end or None), parse_adjust(adjust)
+    with state_of(context).opened() as home:
+        frame = data_of(home).bars(series, within, basis, last=last or None)
+    if as_csv:
+        sys.stdout.write(frame.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"))
+    elif as_json:
+        sys.stdout.buffer.write(orjson.dumps(_columns(frame), option=orjson.OPT_APPEND_NEWLINE))
+    elif as_chart:
+        console().print(chart(frame, title=_title(frame)), end="")
+    else:
+        console().print(_table(frame, series))
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, object]:
+    index = pd.DatetimeIndex(frame.index)
+    return {
+        **{str(key): value for key, value in frame.attrs.items()},
+        "ts": index.strftime("%Y-%m-%dT%H:%M:%SZ").to_list(),
+        **{str(name): frame[name].to_list() for name in frame.columns},
+    }
+
+
+def _title(frame: pd.DataFrame) -> str:
+    basis = {"raw": "as traded", "splits": "split-adjusted", "all": "split- and dividend-adjusted"}
+    currency = frame.attrs["currency"] or ""
+    return f"{frame.attrs['series']}  {basis[frame.attrs['basis']]}  {currency}".rstrip()
+
+
+def _table(frame: pd.DataFrame, series: Series) -> Table:
+    table = Table(title=_title(frame), title_justify="left", box=None, header_style="bold")
+    table.add_column("date" if not series.timeframe.intraday else "open (UTC)")
+    for name in (*PRICES, "volume"):
+        table.add_column(name, justify="right")
+    spelling = "%Y-%m-%d %H:%M" if series.timeframe.intraday else "%Y-%m-%d"
+    index = pd.DatetimeIndex(frame.index)
+    for label, row in zip(index, frame.to_numpy(), strict=True):
+        prices = [f"{value:,.10g}" for value in row[:4]]
+        table.add_row(label.strftime(spelling), *prices, f"{row[4]:,.0f}")
+    return table
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What is kept: series, bars, first and last, coverage, source, errors."""
+    with state_of(context).opened() as home:
+        data = data_of(home)
+        overviews = data.overviews()
+        if as_json:
+            told = {**_about(home), "series": [_json(one) for one in overviews]}
+            sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+            return
+        about = _about(home)
+        console().print(f"home {about['home']} ({about['mode']}), market time {about['market_now']}")
+        if not overviews:
+            console().print("nothing is tracked yet; run: marketdata track AAPL")
+            return
+        console().print(overview_table(overviews))
+        for one in overviews:
+            if one.summary.error_message:
+                console().print(f"{one.summary.series}: {one.summary.error_message}")
+
+
+def _about(home: Home) -> dict[str, str]:
+    history = f" of {home.history} bars" if home.history else ""
+    return {
+        "home": str(home.folder),
+        "mode": f"{home.mode}{history}",
+        "market_now": home.clock.market_now().strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _json(one: Overview) -> dict[str, object]:
+    stored = one.summary
+    return {
+        "series": str(stored.series),
+        "bars": stored.rows,
+        "first": _spelled(stored.first, stored.series),
+        "last": _spelled(stored.last, stored.series),
+        "completeness": one.completeness,
+        "provider": stored.provider,
+        "origin": stored.origin,
+        "requests": stored.requests,
+        "error": stored.error_message,
+    }
+
+
+def overview_table(overviews: list[Overview], requests: dict[str, int] | None = None) -> Table:
+    """A table of series; ``requests`` of this run, else those ever sent."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("series")
+    for name in ("bars", "first", "last", "coverage"):
+        table.add_column(name, justify="right")
+    table.add_column("provider")
+    table.add_column("requests", justify="right")
+    for one in overviews:
+        stored = one.summary
+        sent = stored.requests if requests is None else requests.get(str(stored.series), 0)
+        table.add_row(
+            str(stored.series),
+            f"{stored.rows:,}",
+            _spelled(stored.first, stored.series) or "-",
+            _spelled(stored.last, stored.series) or "-",
+            "-" if one.completeness is None else f"{100 * one.completeness:.2f} %",
+            source(one),
+            str(sent),
+        )
+    return table
+
+
+def source(one: Overview) -> str:
+    """The provider, and the origin where it is not the provider itself."""
+    stored = one.summary
+    same = stored.origin in {"", None, stored.provider}
+    return f"{stored.provider or '-'}" if same else f"{stored.provider} ({stored.origin})"
+
+
+def _spelled(label: datetime | None, series: Series) -> str | None:
+    if label is None:
+        return None
+    return label.strftime("%Y-%m-%d %H:%M" if series.timeframe.intraday else "%Y-%m-%d")
+
+
+def page_path(home: Home) -> Path:
+    """Where the page of a home is written."""
+    return home.folder / "bars.html"

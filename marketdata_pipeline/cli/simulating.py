@@ -1,0 +1,126 @@
+"""`simulate`, and starting the simulator beside another command.
+
+Not here: the simulator; it is a process of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+
+from marketdata_pipeline.cli.state import console, state_of
+from marketdata_pipeline.database.home import Home, Mode
+from marketdata_pipeline.domain.clock import Clock, ReplayClock, SystemClock
+from marketdata_pipeline.errors import BadInput, MarketDataError
+
+_MODULE = "marketdata_pipeline.simulator"
+_TRIES = 100
+_PAUSE = 0.1
+
+
+def simulate(context: typer.Context) -> None:
+    """Serve recorded bars on 127.0.0.1 as the provider would, until Ctrl-C."""
+    state = state_of(context)
+    with state.opened() as home:
+        refuse_live(home)
+        url, now = state.settings.simulator_url, home.clock.market_now()
+    with _started(home, state.settings.simulator_port) as child:
+        _await(child, home, url)
+        console().print(f"simulator on {url}, market time {now:%Y-%m-%d %H:%M} UTC; Ctrl-C ends it")
+        child.wait()
+
+
+def refuse_live(home: Home) -> None:
+    """Only a replay home may be served.
+
+    Raises:
+        BadInput: it is a live one.
+    """
+    if home.mode is not Mode.REPLAY:
+        raise BadInput(
+            f"{home.folder} is a live home and refuses the simulator; "
+            "name a replay home, e.g. marketdata --home .marketdata-demo simulate"
+        )
+
+
+def market_start() -> datetime:
+    """The market instant at which a new replay home of the recorded bars starts.
+
+    Raises:
+        MarketDataError: the recorded bars are not installed.
+    """
+    told = subprocess.run(  # noqa: S603 - our own module by our own interpreter
+        [sys.executable, "-m", _MODULE, "--describe"], capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        raise MarketDataError(told.stderr.strip() or "the simulator does not start")
+    return datetime.fromisoformat(json.loads(told.stdout)["market_start"])
+
+
+@contextmanager
+def simulator_beside(home: Home, port: int) -> Iterator[str]:
+    """A simulator of this home for as long as the block runs, the running one if there is one.
+
+    Raises:
+        BadInput: the port is taken by something else.
+    """
+    url = f"http://127.0.0.1:{port}"
+    if serves(home, url):
+        yield url
+        return
+    with _started(home, port) as child:
+        _await(child, home, url)
+        yield url
+
+
+@contextmanager
+def _started(home: Home, port: int) -> Iterator["subprocess.Popen[str]"]:
+    environment = {
+        **os.environ,
+        "MARKETDATA_HOME": str(home.folder),
+        "MARKETDATA_SIMULATOR_PORT": str(port),
+    }
+    with subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
+        [sys.executable, "-m", _MODULE],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.terminate()
+
+
+def _await(child: "subprocess.Popen[str]", home: Home, url: str) -> None:
+    clock: Clock = SystemClock()
+    for _ in range(_TRIES):
+        if child.poll() is not None:
+            said = child.stderr.read().strip() if child.stderr else ""
+            raise BadInput(said or f"the simulator ended at once on {url}")
+        if serves(home, url):
+            return
+        clock.sleep(_PAUSE)
+    raise MarketDataError(f"the simulator does not answer on {url}")
+
+
+def serves(home: Home, url: str) -> bool:
+    """Whether a simulator of this very home answers there."""
+    try:
+        with urlopen(f"{url}/simulator", timeout=1) as reply:  # noqa: S310 - loopback by settings
+            told = json.load(reply)
+    except (URLError, OSError, ValueError):
+        return False
+    clock = home.clock
+    return isinstance(clock, ReplayClock) and told.get("market_start") is not None and (
+        datetime.fromisoformat(told["market_start"]) == clock.market_start
+        and datetime.fromisoformat(told["wall_start"]) == clock.wall_start
+    )

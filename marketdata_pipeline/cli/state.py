@@ -1,0 +1,53 @@
+"""What every command shares: the settings, the opened home, and how to print.
+
+Not here: any command.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from marketdata_pipeline.config import Settings, load_settings
+from marketdata_pipeline.database.home import Home, open_home
+from marketdata_pipeline.logs import setup_logging
+
+
+@dataclass
+class State:
+    """What was given before the command's name."""
+
+    home: Path | None = None
+    debug: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, logging set up by them."""
+        level = "debug" if self.debug else None
+        settings = load_settings(home=self.home, log_level=level)
+        setup_logging(settings.log_level, settings.log_levels, settings.log_format)
+        return settings
+
+    @contextmanager
+    def opened(self) -> Iterator[Home]:
+        """The configured home, closed again at the end."""
+        home = open_home(self.settings.home, database_url=self.settings.database)
+        try:
+            yield home
+        finally:
+            home.engine.dispose()
+
+
+def state_of(context: typer.Context) -> State:
+    """The state that the main callback left."""
+    found = context.find_object(State)
+    return State() if found is None else found
+
+
+def console() -> Console:
+    """Where people read: standard output, plain where it is no terminal."""
+    return Console(highlight=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""DataManager: bars and overviews of what is stored, without ever asking a provider.
+
+Not here: drawing (candles, page) and anything that writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pandas as pd
+
+from marketdata_pipeline.domain.actions import (
+    Action,
+    Adjust,
+    adjust_for_splits,
+    dividend_factor,
+)
+from marketdata_pipeline.domain.bars import PRICES
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.catalog import Catalog, SeriesSummary
+from marketdata_pipeline.store.tracking import Tracked, Tracking
+from marketdata_pipeline.store.verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One kept series: what is stored, how complete it is (0 to 1; None: never judged)."""
+
+    summary: SeriesSummary
+    completeness: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataManager:
+    """Reads a home; every method is one or a few queries, none sends a request."""
+
+    store: BarStore
+    catalog: Catalog
+    tracking: Tracking
+    verdicts: Verdicts
+    clock: Clock
+
+    def bars(
+        self,
+        series: Series,
+        within: TimeRange | None = None,
+        adjust: Adjust = Adjust.SPLITS,
+        *,
+        last: int | None = None,
+    ) -> pd.DataFrame:
+        """Bars of a series, labels as the contract says (UTC, left edge), newest last.
+
+        ``attrs`` name the series, the basis (``raw``, ``splits``, ``all``), the currency as the
+        provider writes it, and the market instant of the read. Empty: kept, but no bar there.
+
+        Args:
+            series: which one.
+            within: label range; None for all.
+            adjust: which actions are taken out; of splits and dividends the ones known now.
+            last: only that many of the newest bars.
+
+        Raises:
+            BadInput: the series is not kept in this home.
+            StoreError: the catalog or a file is unreadable.
+        """
+        if last is not None and within is None:
+            raw = self.store.tail(series, last)
+        else:
+            raw = self.store.read(series, within)
+        if raw.empty:
+            self._refuse_unknown(series)
+        raw = raw if last is None else raw.tail(last)
+        adjusted = self._adjusted(raw, series, adjust)
+        facts = self.catalog.facts([series.instrument])[series.instrument]
+        adjusted.attrs = {
+            "series": str(series),
+            "basis": "raw" if adjust is Adjust.NONE else adjust.value,
+            "currency": facts.currency,
+            "market_now": self.clock.market_now().isoformat(),
+        }
+        return adjusted
+
+    def actions(self, instrument: Instrument) -> tuple[Action, ...]:
+        """Splits, dividends and capital gains that are known, oldest first."""
+        return tuple(sorted(self.catalog.known_actions([instrument])[instrument].actions))
+
+    def overviews(self, series: Sequence[Series] | None = None) -> list[Overview]:
+        """What is stored of these series, or of every tracked one (and its stored others)."""
+        if series is None:
+            tracked = [
+                Series(one.instrument, frame)
+                for one in self.tracking.all()
+                for frame in one.timeframes
+            ]
+            stored = [one.series for one in self.catalog.summaries() if one.rows]
+            series = list(dict.fromkeys([*tracked, *stored]))
+        complete = self.verdicts.all("completeness")
+        return [
+            Overview(one, complete[one.series].score if one.series in complete else None)
+            for one in self.catalog.summaries(series)
+        ]
+
+    def tracked(self) -> list[Tracked]:
+        """Every tracked instrument, in the order of tracking."""
+        return self.tracking.all()
+
+    def _refuse_unknown(self, series: Series) -> None:
+        kept = {Series(one.instrument, frame) for one in self.tracking.all() for frame in one.timeframes}
+        if series in kept or self.catalog.summaries([series])[0].updated_at is not None:
+            return
+        raise BadInput(
+            f"{series} is not kept here; run: marketdata track {series.instrument} "
+            f"--timeframes {series.timeframe} && marketdata backfill {series.instrument}"
+        )
+
+    def _adjusted(self, raw: pd.DataFrame, series: Series, adjust: Adjust) -> pd.DataFrame:
+        if adjust is Adjust.NONE or raw.empty:
+            return raw.copy()
+        actions = self.actions(series.instrument)
+        split = adjust_for_splits(raw, series, actions)
+        if adjust is Adjust.SPLITS:
+            return split
+        daily = self.store.read(Series(series.instrument, Timeframe.D1))["close"]
+        factor = dividend_factor(raw, series, actions, daily)
+        return split.assign(**{name: split[name].to_numpy() * factor for name in PRICES})
+
+
+def label_range(
+    start: datetime | date | str | None, end: datetime | date | str | None
+) -> TimeRange | None:
+    """A half-open label range of ISO dates or instants (no zone: UTC); both None: all.
+
+    Raises:
+        BadInput: not a date, or an end that is not after the start.
+    """
+    if start is None and end is None:
+        return None
+    return TimeRange(parse_instant(start or "1800-01-01"), parse_instant(end or "2200-01-01"))
+
+
+def parse_adjust(text: str) -> Adjust:
+    """The basis of ``none``, ``splits`` or ``all``.
+
+    Raises:
+        BadInput: anything else.
+    """
+    try:
+        return Adjust(text)
+    except ValueError as error:
+        raise BadInput(f"adjust is '{text[:20]}', it must be none, splits or all") from error
