@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, Row, insert, select
 
@@ -24,7 +24,7 @@ from marketdata_pipeline.errors import HomeError
 
 _PRIVATE = 0o700
 _CATALOG = "catalog.sqlite"
-_HomeRow = Row[Any]
+_HomeRow = Row[*tuple[Any, ...]]
 
 
 class Mode(StrEnum):
@@ -45,7 +45,7 @@ class History(StrEnum):
 class Home:
     """An opened home; ``clock`` is the replayed one in a replay home, else the machine's.
 
-    ``history`` is None in a live home.
+    ``history`` is None in a live home. As a context manager it closes its connections at the end.
     """
 
     folder: Path
@@ -53,6 +53,12 @@ class Home:
     mode: Mode
     history: History | None
     clock: Clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.dispose()
 
     @property
     def bars(self) -> Path:

@@ -4,31 +4,31 @@ Not here: which bars may be stored, and what to do about a stale version; the wr
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, Row, case, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from marketdata_pipeline.database import retry
-from marketdata_pipeline.database.dialect import one_of, wall_micros
+from marketdata_pipeline.database.dialect import one_of
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import chunks, coverage, fetches
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.bars import COLUMNS, frame, labels_of
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.coverage import Coverage, Span
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
 from marketdata_pipeline.store import identity, ledger
-from marketdata_pipeline.store.chunks import Piece
 from marketdata_pipeline.store.codec import Rows
 from marketdata_pipeline.store.files import BarFiles
-from marketdata_pipeline.store.write import Committed, Snapshot, Stale, Write
+from marketdata_pipeline.store.transaction import Transaction, stale
+from marketdata_pipeline.store.write import Committed, Snapshot, Write
 
 
 class BarStore:
@@ -70,7 +70,7 @@ class BarStore:
     def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
         """The coverage of each series, in one query; empty for an unknown one."""
         by_key = {str(one): one for one in series}
-        spans: dict[Series, list[Row[Any]]] = {one: [] for one in by_key.values()}
+        spans: dict[Series, list[Row[*tuple[Any, ...]]]] = {one: [] for one in by_key.values()}
         with reading(self._engine) as connection:
             wanted = (
                 select(series_table.c.key, coverage)
@@ -81,6 +81,35 @@ class BarStore:
             for row in connection.execute(wanted):
                 spans[by_key[row.key]].append(row)
         return {one: ledger.spans_of(rows) for one, rows in spans.items()}
+
+    def cover(self, series: Series, spans: Iterable[Span]) -> Coverage:
+        """Put spans over a series' coverage without any fetch; the coverage afterwards."""
+        fresh = list(spans)
+
+        def overlay(connection: Connection) -> Coverage:
+            known = identity.lock_series(connection, series)
+            return ledger.change_coverage(connection, known, lambda one: one.overlay(fresh))
+
+        return retry.write(self._engine, self._clock, overlay)
+
+    def last_label(self, series: Series) -> datetime | None:
+        """The label of the newest stored bar, or None."""
+        wanted = select(series_table.c.last_ts).where(series_table.c.key == str(series))
+        with reading(self._engine) as connection:
+            last = connection.execute(wanted).scalar()
+        return None if last is None else from_micros(last)
+
+    def origin_of(self, series: Series) -> str | None:
+        """The origin of the newest fetch that brought bars, or None."""
+        newest = (
+            select(fetches.c.origin)
+            .join_from(fetches, series_table)
+            .where(series_table.c.key == str(series), fetches.c.rows > 0)
+            .order_by(fetches.c.id.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(newest).scalar()
 
     def versions(self, series: Iterable[Series]) -> dict[Series, int]:
         """The version of each series, in one query; 0 for one without bars."""
@@ -118,7 +147,7 @@ class BarStore:
         labels = _checked(write)
         known = self._labels_known(write, labels, expected_version)
         pieces = chunk_rows.pieces_of(self._files, write.series, write.bars)
-        transaction = _Transaction(self._files, self._clock, write, pieces, expected_version)
+        transaction = Transaction(self._files, self._clock, write, pieces, expected_version)
         try:
             return retry.write(
                 self._engine,
@@ -141,7 +170,7 @@ class BarStore:
         with reading(self._engine) as connection:
             version, rows = self._versioned(connection, write.series, _span(labels))
         if version != expected_version:
-            raise _stale(write)
+            raise stale(write.series)
         return int(np.isin(labels, rows.ts).sum())
 
     def _rows(self, series: Series, within: TimeRange | None) -> Rows:
@@ -157,73 +186,6 @@ class BarStore:
             return 0, chunk_rows.bars_in([], self._files, series, within)
         found = connection.execute(chunk_rows.overlapping(row.id, within)).all()
         return int(row.version), chunk_rows.bars_in(found, self._files, series, within)
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """The one transaction of a write; ``complete`` once only its COMMIT is left to do."""
-
-    files: BarFiles
-    clock: Clock
-    write: Write
-    pieces: list[Piece]
-    expected_version: int | None
-    complete: bool = False
-
-    def run(self, connection: Connection, *, rows_new: int) -> Committed:
-        self.complete = False
-        write = self.write
-        instrument = identity.instrument_id(connection, write.series.instrument)
-        ledger.lock_instrument(connection, write, instrument)
-        series = identity.series_id(connection, write.series)
-        now = wall_micros(connection, self.clock)
-        version = self._raise_version(connection, series, rows_new, now)
-        if self.expected_version is None and self.pieces:
-            self._look_again(connection, series)
-        fetch = ledger.insert_fetch(connection, write, series, now)
-        chunk_rows.insert_pieces(connection, self.pieces, series, fetch, version)
-        ledger.change_coverage(connection, write, series)
-        ledger.add_actions(connection, write, instrument, fetch)
-        self.complete = True
-        return Committed(fetch, version, rows_new)
-
-    def _raise_version(self, connection: Connection, series: int, rows_new: int, now: int) -> int:
-        """Lock the series' row, demanding the expected version of it."""
-        row = series_table.c
-        statement = update(series_table).where(row.id == series)
-        if self.expected_version is not None:
-            statement = statement.where(row.version == self.expected_version)
-        values: dict[str, Any] = {
-            "rows": row.rows + rows_new,
-            "updated_at": now,
-            "error_category": None,
-            "error_message": None,
-            "error_at": None,
-        }
-        if self.pieces:
-            first, last = self.pieces[0].ts_min, self.pieces[-1].ts_max
-            values |= {
-                "version": row.version + 1,
-                "first_ts": case((row.first_ts < first, row.first_ts), else_=first),
-                "last_ts": case((row.last_ts > last, row.last_ts), else_=last),
-            }
-        raised = connection.execute(statement.values(values).returning(row.version)).scalar()
-        if raised is None:
-            raise _stale(self.write)
-        return int(raised)
-
-    def _look_again(self, connection: Connection, series: int) -> None:
-        """Two writers can both have seen an empty window: the second finds the first's bars."""
-        span = TimeRange(
-            from_micros(self.pieces[0].ts_min), from_micros(self.pieces[-1].ts_max) + MICROSECOND
-        )
-        found = connection.execute(chunk_rows.overlapping(series, span)).all()
-        if len(chunk_rows.bars_in(found, self.files, self.write.series, span).ts):
-            raise _stale(self.write)
-
-
-def _stale(write: Write) -> Stale:
-    return Stale(f"{write.series} was changed by another writer; ask again")
 
 
 def _span(labels: np.ndarray) -> TimeRange:

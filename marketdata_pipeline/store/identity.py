@@ -5,7 +5,7 @@ Not here: what is known of them (ledger, catalog).
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from marketdata_pipeline.database.dialect import insert_missing, one_of
 from marketdata_pipeline.database.metadata import instruments
@@ -32,6 +32,13 @@ def instrument_id(connection: Connection, instrument: Instrument) -> int:
     return int(found)
 
 
+def lock_instrument(connection: Connection, instrument: Instrument) -> int:
+    """The id of the instrument's row, which no other transaction changes until this one ends."""
+    known = instrument_id(connection, instrument)
+    held = select(instruments.c.id).where(instruments.c.id == known).with_for_update(key_share=True)
+    return int(connection.execute(held).scalar_one())
+
+
 def series_id(connection: Connection, series: Series) -> int:
     """The id of the series' row, which is made where it is missing, its instrument's too."""
     found = known_series_id(connection, series)
@@ -42,17 +49,22 @@ def series_id(connection: Connection, series: Series) -> int:
             "timeframe": str(series.timeframe),
         }
         insert_missing(connection, series_table, row)
-        found = known_series_id(connection, series)
-    if found is None:
-        raise LookupError(series)
-    return found
+    return connection.execute(_id_of(series)).scalar_one() if found is None else found
+
+
+def lock_series(connection: Connection, series: Series) -> int:
+    """The id of the series' row, which no other transaction changes until this one ends."""
+    held = select(series_table.c.id).where(series_table.c.id == series_id(connection, series))
+    return int(connection.execute(held.with_for_update(key_share=True)).scalar_one())
 
 
 def known_series_id(connection: Connection, series: Series) -> int | None:
     """The id of the series' row, or None where it has none."""
-    wanted = select(series_table.c.id).where(series_table.c.key == str(series))
-    found = connection.execute(wanted).scalar()
-    return None if found is None else int(found)
+    return connection.execute(_id_of(series)).scalar()
+
+
+def _id_of(series: Series) -> Select[int]:
+    return select(series_table.c.id).where(series_table.c.key == str(series))
 
 
 def versions(connection: Connection, series: Iterable[Series]) -> dict[Series, int]:

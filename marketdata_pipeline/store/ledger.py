@@ -4,7 +4,7 @@ Not here: chunks, and the order in which a transaction does all this (bars).
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -49,7 +49,7 @@ def insert_fetch(connection: Connection, write: Write, series_id: int, committed
     return int(connection.execute(insert(fetches).values(row).returning(fetches.c.id)).scalar_one())
 
 
-def spans_of(rows: Iterable[Row[Any]]) -> Coverage:
+def spans_of(rows: Iterable[Row[*tuple[Any, ...]]]) -> Coverage:
     """The coverage that rows of the table say, which are sorted by start."""
     return Coverage(
         tuple(
@@ -64,12 +64,14 @@ def spans_of(rows: Iterable[Row[Any]]) -> Coverage:
     )
 
 
-def change_coverage(connection: Connection, write: Write, series_id: int) -> None:
-    """Apply the write's function to the coverage as it is now; the series' row is locked."""
+def change_coverage(
+    connection: Connection, series_id: int, change: Callable[[Coverage], Coverage]
+) -> Coverage:
+    """Apply a function to the coverage as it is now, the series' row being locked; the result."""
     ours = coverage.c.series_id == series_id
     rows = connection.execute(select(coverage).where(ours).order_by(coverage.c.start))
     before = spans_of(rows)
-    after = write.coverage(before)
+    after = change(before)
     kept = set(after.spans)
     gone = [one for one in before.spans if one not in kept]
     known = set(before.spans)
@@ -82,6 +84,7 @@ def change_coverage(connection: Connection, write: Write, series_id: int) -> Non
     fresh = [_span_row(one, series_id) for one in after.spans if one not in known]
     if fresh:
         connection.execute(insert(coverage), fresh)
+    return after
 
 
 def _span_row(span: Span, series_id: int) -> dict[str, object]:
@@ -157,12 +160,12 @@ def _extend_action_coverage(connection: Connection, within: TimeRange, instrumen
     connection.execute(insert(action_coverage), rows)
 
 
-def ranges_of(rows: Sequence[Row[Any]]) -> list[TimeRange]:
+def ranges_of(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[TimeRange]:
     """The ranges of rows with a start and an end."""
     return [TimeRange(from_micros(row.start), from_micros(row.end)) for row in rows]
 
 
-def action_of(row: Row[Any]) -> Action:
+def action_of(row: Row[*tuple[Any, ...]]) -> Action:
     """The action that a row of the table says."""
     value = Fraction(int(row.numerator), int(row.denominator))
     return Action(date.fromisoformat(row.ex_date), ActionKind(row.kind), value)

@@ -95,11 +95,18 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a write became: the fetch's id, the series' version, bars with a label new to it."""
+    """What a write became.
+
+    Attributes:
+        version: of the series, with this write.
+        rows_new: bars with a label that was not stored before.
+        coverage: of the series, with this write.
+    """
 
     fetch_id: int
     version: int
     rows_new: int
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True, eq=False)

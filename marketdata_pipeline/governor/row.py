@@ -1,0 +1,74 @@
+"""The row of a provider: reserving a turn and setting a cooldown, one statement each.
+
+Not here: waiting for the turn (governor). On Postgres all instants are the database's own clock.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from marketdata_pipeline.database.dialect import (
+    greatest,
+    insert_missing,
+    wall_expression,
+    wall_micros,
+)
+from marketdata_pipeline.database.metadata import governor
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.errors import StoreError
+from marketdata_pipeline.governor.gcra import Pace
+
+_ROW = governor.c
+
+
+def enter(connection: Connection, key: str, pace: Pace) -> None:
+    """Make the row, or give the one that is there another pace; turns and cooldown stay."""
+    values = {"interval": pace.interval, "tau": pace.tau}
+    insert_missing(connection, governor, {"key": key, "tat": 0, "cooldown_until": 0} | values)
+    connection.execute(update(governor).where(_ROW.key == key).values(values))
+
+
+def reserve(connection: Connection, clock: Clock, key: str, max_wait: int) -> int | None:
+    """Take the next turn: microseconds until it (never negative), or None.
+
+    None: it is more than ``max_wait`` microseconds away, and nothing was taken. No turn lies
+    inside a cooldown; the burst allowance moves turns forward to its end, not into it.
+    """
+    now = wall_expression(connection, clock)
+    start = greatest(connection, _ROW.tat - _ROW.tau, _ROW.cooldown_until)
+    granted = greatest(connection, _ROW.tat - _ROW.interval - _ROW.tau, _ROW.cooldown_until)
+    taken = connection.execute(
+        update(governor)
+        .where(_ROW.key == key, start <= now + max_wait)
+        .values(tat=greatest(connection, _ROW.tat, now, _ROW.cooldown_until) + _ROW.interval)
+        .returning((granted - now).label("wait"))
+    ).scalar()
+    return None if taken is None else max(0, int(taken))
+
+
+def next_turn(connection: Connection, clock: Clock, key: str) -> tuple[int, int]:
+    """Now, and the instant from which a turn is possible, in wall microseconds.
+
+    Raises:
+        StoreError: the row is missing.
+    """
+    start = greatest(connection, _ROW.tat - _ROW.tau, _ROW.cooldown_until)
+    at = connection.execute(select(start).where(_ROW.key == key)).scalar()
+    if at is None:
+        raise StoreError(f"the governor does not know {key}; register its rate limit first")
+    now = wall_micros(connection, clock)
+    return now, max(now, int(at))
+
+
+def cooling(connection: Connection, clock: Clock, key: str) -> bool:
+    """Whether a cooldown holds now."""
+    held = select(_ROW.cooldown_until > wall_expression(connection, clock))
+    return bool(connection.execute(held.where(_ROW.key == key)).scalar())
+
+
+def cool_down(connection: Connection, clock: Clock, key: str, micros: int) -> None:
+    """Nobody sends for so long from now; a longer cooldown that is there stays."""
+    until = wall_expression(connection, clock) + micros
+    connection.execute(
+        update(governor)
+        .where(_ROW.key == key)
+        .values(cooldown_until=greatest(connection, _ROW.cooldown_until, until))
+    )

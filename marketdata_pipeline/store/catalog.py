@@ -1,0 +1,207 @@
+"""What is known of instruments and series beside their bars: facts, actions, summaries, errors.
+
+Not here: bars and coverage (bars), and tracking.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select, true, update
+
+from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.dialect import one_of, wall_micros
+from marketdata_pipeline.database.engine import reading
+from marketdata_pipeline.database.metadata import (
+    action_coverage,
+    actions,
+    fetches,
+    instruments,
+)
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.store import identity, ledger
+from marketdata_pipeline.store.write import FetchKind
+
+_LONGEST_MESSAGE = 500
+_AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownActions:
+    """Actions of an instrument, sorted, and the ranges in which they are all that there are."""
+
+    actions: tuple[Action, ...] = ()
+    covered: tuple[TimeRange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a provider told of an instrument; None: not told yet."""
+
+    first_trade: date | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSummary:
+    """A series in one line.
+
+    Attributes:
+        rows, first, last: what is stored; labels, None where nothing is.
+        provider, origin: of the newest fetch that brought bars; empty where there is none.
+        requests: HTTP requests that all its fetches took.
+        version: rises with each write of bars.
+        updated_at: wall instant of the last successful write, bars or not.
+        error_category, error_message, error_at: of the last update, where that one failed.
+    """
+
+    series: Series
+    rows: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    provider: str = ""
+    origin: str = ""
+    requests: int = 0
+    version: int = 0
+    updated_at: datetime | None = None
+    error_category: str | None = None
+    error_message: str | None = None
+    error_at: datetime | None = None
+
+
+class Catalog:
+    """The catalog behind ``engine``; each method asks a constant number of queries."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def known_actions(self, wanted: Iterable[Instrument]) -> dict[Instrument, KnownActions]:
+        """The actions of each instrument; none and nothing covered for an unknown one."""
+        by_key = {one.key: one for one in wanted}
+        found: dict[str, list[Action]] = {key: [] for key in by_key}
+        covered: dict[str, list[TimeRange]] = {key: [] for key in by_key}
+        with reading(self._engine) as connection:
+            ours = one_of(connection, instruments.c.key, by_key)
+            for row in connection.execute(
+                select(instruments.c.key, actions).join_from(actions, instruments).where(ours)
+            ):
+                found[row.key].append(ledger.action_of(row))
+            for row in connection.execute(
+                select(instruments.c.key, action_coverage)
+                .join_from(action_coverage, instruments)
+                .where(ours)
+                .order_by(action_coverage.c.start)
+            ):
+                covered[row.key] += ledger.ranges_of([row])
+        return {
+            one: KnownActions(tuple(sorted(found[key])), tuple(covered[key]))
+            for key, one in by_key.items()
+        }
+
+    def facts(self, wanted: Iterable[Instrument]) -> dict[Instrument, Facts]:
+        """What is known of each instrument."""
+        by_key = {one.key: one for one in wanted}
+        found = dict.fromkeys(by_key.values(), Facts())
+        with reading(self._engine) as connection:
+            ours = one_of(connection, instruments.c.key, by_key)
+            for row in connection.execute(select(instruments).where(ours)):
+                first = None if row.first_trade is None else date.fromisoformat(row.first_trade)
+                found[by_key[row.key]] = Facts(first, row.currency)
+        return found
+
+    def summaries(self, wanted: Iterable[Series] | None = None) -> list[SeriesSummary]:
+        """One summary for each series, in the order asked; None: every series in the catalog."""
+        keys = None if wanted is None else [str(one) for one in wanted]
+        with reading(self._engine) as connection:
+            ours = true() if keys is None else one_of(connection, series_table.c.key, keys)
+            rows = connection.execute(
+                select(series_table).where(ours).order_by(series_table.c.id)
+            ).all()
+            requests = _requests(connection, ours)
+            newest = _newest_fetches(connection, ours)
+        found = {row.key: _summary(row, requests, newest) for row in rows}
+        if keys is None:
+            return list(found.values())
+        return [found.get(key) or SeriesSummary(Series.parse(key)) for key in keys]
+
+    def derived_from(self, series: Series) -> int | None:
+        """The base's version at the last derivation of ``series``, or None."""
+        newest = (
+            select(fetches.c.base_version)
+            .join_from(fetches, series_table)
+            .where(series_table.c.key == str(series), fetches.c.kind == FetchKind.DERIVED.value)
+            .order_by(fetches.c.id.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(newest).scalar()
+
+    def record_error(self, series: Series, category: str, message: str) -> None:
+        """Note why the last update of a series failed; its next write clears that."""
+
+        def note(connection: Connection) -> None:
+            known = identity.series_id(connection, series)
+            connection.execute(
+                update(series_table)
+                .where(series_table.c.id == known)
+                .values(
+                    error_category=category,
+                    error_message=message[:_LONGEST_MESSAGE],
+                    error_at=wall_micros(connection, self._clock),
+                )
+            )
+
+        retry.write(self._engine, self._clock, note)
+
+
+def _requests(connection: Connection, ours: Any) -> dict[int, int]:
+    total = (
+        select(fetches.c.series_id, func.sum(fetches.c.requests).label("total"))
+        .join_from(fetches, series_table)
+        .where(ours)
+        .group_by(fetches.c.series_id)
+    )
+    return {row.series_id: int(row.total) for row in connection.execute(total)}
+
+
+def _newest_fetches(connection: Connection, ours: Any) -> dict[int, _AnyRow]:
+    """For each series the newest fetch that brought bars."""
+    newest = (
+        select(func.max(fetches.c.id))
+        .join_from(fetches, series_table)
+        .where(ours, fetches.c.rows > 0)
+        .group_by(fetches.c.series_id)
+    )
+    wanted = select(fetches.c.series_id, fetches.c.provider, fetches.c.origin).where(
+        fetches.c.id.in_(newest)
+    )
+    return {row.series_id: row for row in connection.execute(wanted)}
+
+
+def _summary(row: _AnyRow, requests: dict[int, int], newest: dict[int, _AnyRow]) -> SeriesSummary:
+    fetch = newest.get(row.id)
+    return SeriesSummary(
+        series=Series.parse(row.key),
+        rows=int(row.rows),
+        first=_instant(row.first_ts),
+        last=_instant(row.last_ts),
+        provider="" if fetch is None else fetch.provider,
+        origin="" if fetch is None else fetch.origin,
+        requests=requests.get(row.id, 0),
+        version=int(row.version),
+        updated_at=_instant(row.updated_at),
+        error_category=row.error_category,
+        error_message=row.error_message,
+        error_at=_instant(row.error_at),
+    )
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,68 @@
+"""The verdict of each quality rule on each series, the latest one only.
+
+Not here: the rules (quality) and what follows from a verdict (defs).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, select
+
+from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.dialect import upsert, wall_micros
+from marketdata_pipeline.database.engine import reading
+from marketdata_pipeline.database.metadata import quality
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.verdict import Verdict
+from marketdata_pipeline.store import identity
+
+
+class Verdicts:
+    """The quality table in the catalog behind ``engine``."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def put(self, series: Series, verdicts: Mapping[str, Verdict]) -> None:
+        """Keep a series' verdicts by rule, in place of earlier ones of the same rules."""
+
+        def enter(connection: Connection) -> None:
+            known = identity.series_id(connection, series)
+            now = wall_micros(connection, self._clock)
+            rows = [
+                {
+                    "series_id": known,
+                    "rule": rule,
+                    "passed": one.passed,
+                    "score": one.score,
+                    "detail": one.detail,
+                    "judged_at": now,
+                }
+                for rule, one in sorted(verdicts.items())
+            ]
+            upsert(connection, quality, ("series_id", "rule"), rows)
+
+        retry.write(self._engine, self._clock, enter)
+
+    def of(self, series: Series) -> dict[str, Verdict]:
+        """The verdicts on a series by rule; empty where it was never judged."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_judged().where(series_table.c.key == str(series)))
+            return {row.rule: _verdict(row) for row in rows}
+
+    def all(self, rule: str) -> dict[Series, Verdict]:
+        """The verdict of a rule on every series that it judged."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_judged().where(quality.c.rule == rule))
+            return {Series.parse(row.key): _verdict(row) for row in rows}
+
+
+def _judged() -> Select[*tuple[Any, ...]]:
+    return select(series_table.c.key, quality).join_from(quality, series_table)
+
+
+def _verdict(row: Row[*tuple[Any, ...]]) -> Verdict:
+    return Verdict(passed=row.passed, score=row.score, detail=row.detail)
