@@ -1,0 +1,123 @@
+"""Yahoo Finance through the yfinance library: bars, splits and dividends of all asset classes.
+
+Not here: un-splitting (domain.actions, once all later splits are known), retries, storing.
+
+    endpoint.py   where requests go: Yahoo or a simulator
+    session.py    how yfinance gets there
+    faults.py     what a reply means
+    chart.py      a reply as typed values
+    rows.py       from rows to bars
+"""
+
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import structlog
+
+from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import Gate, RateLimit
+from marketdata_pipeline.domain.ranges import TimeRange, span
+from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.providers.base import Capability, Provider
+from marketdata_pipeline.providers.yahoo import faults
+from marketdata_pipeline.providers.yahoo.chart import Chart
+from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
+from marketdata_pipeline.providers.yahoo.rows import ask_for, bars_of
+
+if TYPE_CHECKING:
+    from marketdata_pipeline.providers.yahoo.session import YahooSession
+
+_LOG = structlog.get_logger()
+
+
+class Yahoo(Provider):
+    """Yahoo's chart service; one request a fetch, no key.
+
+    Lookbacks as its own error texts say (quoted 2024 to 2026): 1m within 30 days and 8 days a
+    request, 5m and 15m within 60 days, 1h within 730; a day less of each, since they are counted
+    from the moment of the request. The rate is a guess from reports on yfinance's tracker (2024,
+    2025), where a few thousand requests an hour brought a 429; Yahoo publishes none.
+    """
+
+    name = faults.NAME
+    timeframes = {
+        Timeframe.M1: Capability(longest_window=timedelta(days=7), depth=timedelta(days=29)),
+        Timeframe.M5: Capability(depth=timedelta(days=59)),
+        Timeframe.M15: Capability(depth=timedelta(days=59)),
+        Timeframe.H1: Capability(depth=timedelta(days=729)),
+        Timeframe.D1: Capability(),
+    }
+    rate_limit = RateLimit(requests=2000, window=timedelta(hours=1), burst=200)
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        endpoint: Endpoint,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._endpoint = endpoint
+        self._timeouts = timeouts
+
+    def fetch(self, series: Series, window: TimeRange) -> Reply:
+        """Ask once for ``window`` of ``series``; bars are split-adjusted up to that moment.
+
+        Labels of 1d bars are the exchange's dates at 00:00 UTC (FX: London's, crypto: UTC's).
+        Payments are divided by the ratio of every later split, as prices are. Bars that Yahoo
+        still adds to are left out. Empty: Yahoo has no rows in the window.
+
+        Raises:
+            ProviderError: the narrowest kind.
+            HomeError: a simulator answered a live home, or the other way round.
+            BadInput: a timeframe that Yahoo is not asked for.
+        """
+        if series.timeframe not in self.timeframes:
+            raise faults.unserved(series, self.timeframes)
+        market_at = self._clock.market_now()
+        asked = ask_for(series, window, market_at)
+        call, standing = self._session.history(series, asked)
+        chart, fetched_at = call.chart, self._clock.wall_now()
+        bars, told = contract.empty(), None
+        actions: tuple[Action, ...] = ()
+        if chart is not None:
+            self._warn(chart, series)
+            bars = bars_of(chart, series, window, market_at, standing)
+            actions = chart.actions()
+            told = span(window.start, market_at if asked.to_now else window.end)
+        return Reply(
+            series=series,
+            window=window,
+            bars=bars,
+            basis=Basis.SPLIT_ADJUSTED,
+            actions=actions,
+            actions_within=told,
+            currency=chart.meta.currency or "" if chart else "",
+            market_at=market_at,
+            fetched_at=fetched_at,
+            provider=self.name,
+            origin=call.origin,
+            requests=call.requests,
+            first_trade=chart.first_trade() if chart else None,
+        )
+
+    def _warn(self, chart: Chart, series: Series) -> None:
+        if foreign := chart.foreign():
+            _LOG.warning(
+                "payments in another currency left out",
+                provider=self.name,
+                series=str(series),
+                payments=foreign,
+            )
+
+    @cached_property
+    def _session(self) -> "YahooSession":
+        from marketdata_pipeline.providers.yahoo.session import YahooSession
+
+        return YahooSession(self._endpoint, self._gate, self._clock, self._timeouts)

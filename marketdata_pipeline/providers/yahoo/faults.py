@@ -1,0 +1,167 @@
+"""What a reply of Yahoo's means: a chart, nothing in that range, or one of our errors.
+
+Not here: reading charts (chart) and what to do about an error (its type says that).
+Yahoo's bodies as recorded or quoted: 400 "Data doesn't exist for startDate = ..., endDate = ...",
+404 "No data found, symbol may be delisted", 422 "... must be within the last 60 days." and
+"Only 8 days worth of 1m granularity data are allowed to be fetched per request."
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from pydantic import ValidationError
+
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import (
+    BadInput,
+    MalformedReply,
+    OutOfDepth,
+    ProviderError,
+    ProviderTimeout,
+    Unavailable,
+    UnknownSymbol,
+)
+from marketdata_pipeline.providers.yahoo.chart import Chart, Complaint, Envelope
+
+NAME = "yahoo"
+OK = 200
+TOO_MANY_REQUESTS = 429
+LONGEST_WAIT = timedelta(days=1)
+"""A Retry-After beyond it is taken for this much."""
+
+_STATUS_OF_CODE = {"Bad Request": 400, "Not Found": 404, "Unprocessable Entity": 422}
+_NO_DATA = "Data doesn't exist for startDate"
+_TOO_LONG = "per request"
+_OUTAGE = 500
+_TIMED_OUT, _REFUSED, _UNRESOLVED, _PARTIAL = 28, 7, 6, 18
+"""libcurl's codes OPERATION_TIMEDOUT, COULDNT_CONNECT, COULDNT_RESOLVE_HOST and PARTIAL_FILE."""
+
+
+def chart_in(status: int, body: bytes, series: Series) -> Chart | None:
+    """The chart in a reply; None where Yahoo says that it has nothing in that range.
+
+    Raises:
+        ProviderError: the narrowest kind that the reply allows.
+    """
+    said = f"Yahoo answered HTTP {status} for {series}"
+    if status >= _OUTAGE or OK < status < 400:  # noqa: PLR2004 - redirects lead to other pages
+        raise _error(Unavailable, said, series)
+    try:
+        chart = Envelope.model_validate_json(body).chart
+    except ValidationError as error:
+        raise _unreadable(status, body, series, error) from error
+    if chart.error is not None:
+        meant = _complaint(status, chart.error, series)
+        if meant is None:
+            return None
+        raise meant
+    if status != OK:
+        raise _error(Unavailable, said, series)
+    if not chart.result:
+        raise _error(MalformedReply, f"{said} with neither a chart nor a reason", series)
+    return _fitting(chart.result[0], series)
+
+
+def retry_after(headers: Mapping[str, str | None], wall_now: datetime) -> timedelta | None:
+    """How long a 429 says to wait (seconds or an HTTP date); None where it does not say."""
+    found = (headers[name] for name in headers if name.lower() == "retry-after")
+    text = (next(found, None) or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max(until - wall_now, timedelta()), LONGEST_WAIT)
+
+
+def of_transport(code: int, text: str, series: Series, unanswered: str) -> ProviderError:
+    """The error for a request that got no whole reply.
+
+    Args:
+        code: libcurl's error code; 0 where there is none.
+        text: what the library says.
+        series: what was asked for.
+        unanswered: the sentence for a server that cannot be reached.
+    """
+    if code == _TIMED_OUT:
+        return _error(ProviderTimeout, f"Yahoo did not answer in time for {series}", series)
+    if code in {_REFUSED, _UNRESOLVED}:
+        return _error(Unavailable, unanswered, series)
+    if code == _PARTIAL:
+        return _error(MalformedReply, f"Yahoo's reply for {series} ended too early", series)
+    why = _tidy(text.partition(". See ")[0])
+    reason = f"the connection to Yahoo broke while asking for {series}: {why}"
+    return _error(Unavailable, reason, series)
+
+
+def of_reader(error: Exception, series: Series) -> MalformedReply:
+    """The error for a chart that yfinance stumbles over."""
+    reason = f"yfinance cannot read the reply for {series}: {type(error).__name__} {_tidy(error)}"
+    return MalformedReply(reason, provider=NAME, series=str(series))
+
+
+def unserved(series: Series, timeframes: Mapping[Timeframe, object]) -> BadInput:
+    """The error for a timeframe that is never asked of Yahoo."""
+    known = ", ".join(str(one) for one in timeframes)
+    return BadInput(f"{series} is never fetched from Yahoo; it is asked for {known}")
+
+
+def _error(kind: type[ProviderError], text: str, series: Series) -> ProviderError:
+    return kind(text, provider=NAME, series=str(series))
+
+
+def _unreadable(status: int, body: bytes, series: Series, error: ValidationError) -> ProviderError:
+    """Who does not speak Yahoo's JSON is not Yahoo's chart service: a block page, an outage."""
+    page = body.lstrip()[:1] == b"<" or b"Will be right back" in body[:4096]
+    if page or not OK <= status < 400:  # noqa: PLR2004 - what is no success
+        text = f"instead of a chart for {series} came a page with HTTP {status}"
+        return _error(Unavailable, text, series)
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    text = f"the reply for {series} is no chart: {where} {first['msg']}"
+    return _error(MalformedReply, _tidy(text), series)
+
+
+def _complaint(status: int, said: Complaint, series: Series) -> ProviderError | None:
+    """The error for Yahoo's own words; None where they mean that the range holds no data."""
+    if status == OK:
+        status = _STATUS_OF_CODE.get(said.code, status)
+    reason = _tidy(said.description or said.code)
+    match status:
+        case 400 if reason.startswith(_NO_DATA):
+            return None
+        case 404:
+            return _error(
+                UnknownSymbol, f"Yahoo does not know {series.instrument}: {reason}", series
+            )
+        case 422 if _TOO_LONG not in reason:
+            return _error(OutOfDepth, f"Yahoo does not go back so far: {reason}", series)
+        case 200 | 400 | 422:
+            return _error(MalformedReply, f"Yahoo refuses {series}: {reason}", series)
+        case _:
+            return _error(Unavailable, f"Yahoo refuses {series}: {reason}", series)
+
+
+def _fitting(chart: Chart, series: Series) -> Chart:
+    """The chart, if it is for what was asked."""
+    symbol, granularity = chart.meta.symbol, chart.meta.granularity
+    if symbol != series.instrument.key:
+        text = f"Yahoo answered for {_tidy(symbol)}, asked was {series.instrument}"
+        raise _error(MalformedReply, text, series)
+    if granularity and granularity not in {series.timeframe.key, _ALIAS.get(series.timeframe)}:
+        text = f"Yahoo answered with bars of {_tidy(granularity)}, asked was {series}"
+        raise _error(MalformedReply, text, series)
+    return chart
+
+
+_ALIAS = {Timeframe.H1: "60m"}
+
+
+def _tidy(text: object) -> str:
+    """Foreign text as part of one line."""
+    return " ".join(str(text).split())[:200]

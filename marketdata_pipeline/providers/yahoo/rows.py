@@ -1,0 +1,175 @@
+"""From Yahoo's rows to bars: labels of the contract, closed bars only, prices as they were sent.
+
+Not here: the shape of a reply (chart), and whether a bar is good (domain.bars).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.bars import COLUMNS, PRICES
+from marketdata_pipeline.domain.calendars import Grid, calendar_of
+from marketdata_pipeline.domain.ranges import EPOCH, TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.sessions import DAY, Micros
+from marketdata_pipeline.errors import MalformedReply
+from marketdata_pipeline.providers.yahoo.chart import Chart, day_labels
+from marketdata_pipeline.providers.yahoo.faults import NAME
+
+_DAWN = datetime(1900, 1, 1, tzinfo=UTC)
+"""Yahoo's oldest rows are of 1927 (^GSPC)."""
+_SECOND = timedelta(seconds=1)
+_MICROS = 1_000_000
+_MINUTE = 60
+_NEAR_DAILY, _NEAR_INTRADAY = timedelta(days=7), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in Yahoo's terms: whole seconds of UTC, the end exclusive.
+
+    ``to_now`` says that it goes as far as Yahoo knows anything.
+    """
+
+    start: datetime
+    end: datetime
+    to_now: bool
+
+
+def ask_for(series: Series, window: TimeRange, market_now: datetime) -> Asked:
+    """What to ask so that the reply holds all labels in ``window``, never beyond now.
+
+    For 1d the local midnights that the dates in the window begin and end at. A window that ends
+    shortly before now is asked up to now: the reply then tells all actions so far, which would
+    cost a request of its own.
+    """
+    start, end = max(window.start, _DAWN), window.end
+    near = _NEAR_INTRADAY
+    if not series.timeframe.intraday:
+        zone = ZoneInfo(series.instrument.venue.zone)
+        start, end, near = _midnight(start, zone), _midnight(end, zone), _NEAR_DAILY
+    to_now = end + near > market_now
+    end = _whole_seconds(market_now if to_now else end)
+    return Asked(_whole_seconds(min(start, end - _SECOND)), end, to_now)
+
+
+def bars_of(
+    chart: Chart, series: Series, within: TimeRange, market_at: datetime, standing: pd.Index
+) -> pd.DataFrame:
+    """The bars in a reply, prices and volumes exactly as Yahoo sent them.
+
+    Args:
+        chart: the reply.
+        series: what was asked for.
+        within: labels outside are left out.
+        market_at: bars that were not closed then are left out.
+        standing: the index of yfinance's frame of the same reply. A row that it dropped is no
+            bar: trading before or after hours that nobody asked for, the price after the end.
+
+    Returns:
+        A frame as ``domain.bars`` says; rows without any price are left out.
+
+    Raises:
+        MalformedReply: two different rows for one label.
+    """
+    if not chart.stamps:
+        return contract.empty()
+    sent = _without_last_trade(_sent(chart, series), chart, series)
+    labels = contract.labels_of(sent)
+    start, end = to_micros(within.start), to_micros(within.end)
+    keep = (labels >= start) & (labels < end) & ~_forming(labels, series, market_at)
+    keep &= np.isin(labels, _labels(standing, series))
+    keep &= sent[list(PRICES)].notna().any(axis=1).to_numpy()
+    return _each_once(sent[keep], series)
+
+
+def _sent(chart: Chart, series: Series) -> pd.DataFrame:
+    """All rows in the order of their stamps, labelled."""
+    order = np.argsort(np.asarray(chart.stamps), kind="stable")
+    columns = {
+        name: np.asarray(getattr(chart.quote, name), dtype=np.float64)[order] for name in COLUMNS
+    }
+    stamps = tuple(chart.stamps[at] for at in order)
+    if series.timeframe.intraday:
+        return contract.frame(np.asarray(stamps, dtype=np.int64) * _MICROS, columns)
+    return contract.frame(day_labels(stamps, chart.meta.zone), columns)
+
+
+def _labels(standing: pd.Index, series: Series) -> Micros:
+    """The labels of yfinance's index: instants, or local midnights for 1d."""
+    index = pd.DatetimeIndex(standing)
+    if series.timeframe.intraday:
+        index = index.tz_convert("UTC")
+    return index.tz_localize(None).as_unit("us").to_numpy().astype(np.int64)
+
+
+def _without_last_trade(rows: pd.DataFrame, chart: Chart, series: Series) -> pd.DataFrame:
+    """The rows without the newest trade, which Yahoo often appends as a row of its own."""
+    last = max(chart.stamps)
+    is_trade = last == chart.meta.last_trade
+    if not series.timeframe.intraday:
+        return _without_trade_of_day(rows, series, is_trade=is_trade)
+    if not is_trade and last % _MINUTE == 0:
+        return rows
+    # Stamped with the second of the trade. The bar that it falls into is still growing at Yahoo,
+    # whatever the clock says: prices of many venues come late.
+    at = np.array([last * _MICROS], dtype=np.int64)
+    growing = calendar_of(series.instrument).bucket(series.timeframe, at)
+    return rows[~np.isin(contract.labels_of(rows), [at[0], growing[0]])]
+
+
+def _without_trade_of_day(rows: pd.DataFrame, series: Series, *, is_trade: bool) -> pd.DataFrame:
+    """On 1d the newest trade repeats the row of its day, or stands on a day without a session."""
+    labels = contract.labels_of(rows)
+    if len(rows) > 1 and labels[-1] == labels[-2]:
+        return rows.iloc[[*range(len(rows) - 2), -1]]
+    if is_trade and not len(_grid(labels[-1:], series).labels):
+        return rows.iloc[:-1]
+    return rows
+
+
+def _forming(labels: Micros, series: Series, market_at: datetime) -> np.ndarray:
+    """Which labels are of bars that the calendar knows and that are not closed yet."""
+    if not len(labels):
+        return np.zeros(0, dtype=bool)
+    grid = _grid(labels, series)
+    return np.isin(labels, grid.labels[grid.closes > to_micros(market_at)])
+
+
+def _grid(labels: Micros, series: Series) -> Grid:
+    within = TimeRange(from_micros(int(labels.min())), from_micros(int(labels.max()) + 1))
+    return calendar_of(series.instrument).grid(series.timeframe, within)
+
+
+def _each_once(rows: pd.DataFrame, series: Series) -> pd.DataFrame:
+    """The rows, a repeated one once."""
+    if rows.index.is_unique:
+        return rows
+    told = rows[~rows.reset_index().duplicated().to_numpy()]
+    twice = told.index[told.index.duplicated()]
+    if len(twice):
+        raise MalformedReply(
+            f"Yahoo sent two different rows for {series} at {twice[0]:%Y-%m-%d %H:%M}",
+            provider=NAME,
+            series=str(series),
+        )
+    return told
+
+
+def _midnight(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Where the first date whose label is not before an instant begins in a zone."""
+    label = from_micros(-(-to_micros(instant) // DAY) * DAY)
+    return datetime.combine(label.date(), time.min, tzinfo=zone).astimezone(UTC)
+
+
+def _whole_seconds(instant: datetime) -> datetime:
+    """Without a fraction, and never 1970-01-01T00:00Z.
+
+    yfinance 1.7 takes second 0 for "not given" and asks for another range.
+    """
+    whole = instant.replace(microsecond=0)
+    return whole - _SECOND if whole == EPOCH else whole

@@ -1,0 +1,244 @@
+"""How yfinance reaches Yahoo: a session of our own behind its public ``session=`` parameter.
+
+Not here: what replies mean (faults, chart) and what becomes of rows (rows). Importing this module
+imports yfinance and curl_cffi, so it is imported where a request is about to be sent.
+
+yfinance 1.7 by itself sends up to four requests for a chart, repeats refused ones at once, keeps
+refusals in a cache and drops status and headers (measured). Here a chart costs one request: the
+chart service asks for neither cookie nor crumb, so those calls are answered on the spot, as is the
+look-up of a time zone, which only dates without a zone would need. A refusal leaves as one of our
+errors; yfinance neither repeats nor keeps those.
+"""
+
+import json
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+import structlog
+import yfinance as yf
+from curl_cffi import CurlError, CurlOpt
+from curl_cffi.requests import Response, Session
+from yfinance.exceptions import YFException, YFPricesMissingError
+
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import Gate
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import RateLimited, Unavailable
+from marketdata_pipeline.providers.yahoo import faults
+from marketdata_pipeline.providers.yahoo.chart import Chart
+from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
+from marketdata_pipeline.providers.yahoo.faults import NAME
+from marketdata_pipeline.providers.yahoo.rows import Asked
+
+UNSAID_WAIT = timedelta(minutes=1)
+"""When to come back after a 429 that does not say."""
+
+_LOG = structlog.get_logger()
+_CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
+_COOKIE_OR_CRUMB = ("https://fc.yahoo.com", "/v1/test/getcrumb")
+_SERIAL = count(1)
+_THREAD = threading.local()
+
+
+class _NoData(Exception):
+    """Yahoo has nothing in the range: no error, but yfinance has to stop here."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of yfinance by one thread: what was sent for it and what came.
+
+    Attributes:
+        origin: who answered, as ``Endpoint.origin`` says.
+        chart: None as long as none came, and where Yahoo has nothing in the range.
+    """
+
+    session: "YahooSession"
+    series: Series
+    requests: int = 0
+    origin: str = ""
+    chart: Chart | None = None
+
+
+class YahooSession(Session[Response]):
+    """Sends charts' requests only: each takes a turn, none is repeated, none lasts too long.
+
+    Thread-safe. yfinance keeps one session a process and swaps it whenever another one is given;
+    so a request goes through the session of its own thread's call, whichever yfinance uses.
+    """
+
+    def __init__(self, endpoint: Endpoint, gate: Gate, clock: Clock, timeouts: Timeouts) -> None:
+        options: dict[CurlOpt, Any] = {}
+        if endpoint.simulated:
+            options[CurlOpt.RESOLVE] = [f"*:{endpoint.port}:{endpoint.ip}"]
+            options[CurlOpt.NOPROXY] = "*"
+        super().__init__(impersonate="chrome", discard_cookies=True, curl_options=options)
+        self._endpoint = endpoint
+        self._gate = gate
+        self._clock = clock
+        self._timeouts = timeouts
+
+    def history(self, series: Series, asked: Asked) -> tuple[Call, pd.Index]:
+        """Ask yfinance once.
+
+        Returns:
+            The call, and the index of yfinance's frame: exchange's zone, 1d at local midnight.
+
+        Raises:
+            ProviderError: the narrowest kind.
+            HomeError: the reply came from the other world.
+        """
+        _tame_yfinance()
+        with _calling(Call(self, series)) as call:
+            try:
+                frame = yf.Ticker(series.instrument.key, session=self).history(
+                    start=asked.start,
+                    end=asked.end,
+                    interval=series.timeframe.key,
+                    auto_adjust=False,
+                    actions=True,
+                    keepna=True,
+                    prepost=False,
+                    repair=False,
+                    # The session sets the true ones. Here it is a part of the key of yfinance's
+                    # cache of replies, which a later call for the same range must not get.
+                    timeout=next(_SERIAL),
+                )
+            except (_NoData, YFPricesMissingError):
+                return call, pd.DatetimeIndex([], tz="UTC")
+            except _STUMBLES as error:
+                raise faults.of_reader(error, series) from error
+            finally:
+                yf.data.YfData.cache_get.cache_clear()  # or it holds the last 64 replies
+            return call, frame.index
+
+    def request(self, *_args: Any, **kwargs: Any) -> Response:
+        """What yfinance's requests all go through; it names each argument.
+
+        Raises:
+            ProviderError: no chart came.
+            HomeError: the reply came from the other world.
+        """
+        url, params = str(kwargs["url"]), dict(kwargs.get("params") or {})
+        call: Call | None = getattr(_THREAD, "call", None)
+        if call is None:
+            raise Unavailable(f"yfinance asks for {url[:80]} outside of any fetch", provider=NAME)
+        if any(part in url for part in _COOKIE_OR_CRUMB):
+            return _answer(url, "none")
+        if not _CHART.fullmatch(url):
+            raise Unavailable(
+                f"yfinance wants {url[:80]} for {call.series}; only charts are asked for",
+                provider=NAME,
+                series=str(call.series),
+            )
+        if "period1" not in params:
+            zone = {"meta": {"exchangeTimezoneName": call.series.instrument.venue.zone}}
+            return _answer(url, json.dumps({"chart": {"result": [zone], "error": None}}))
+        params.pop("crumb", None)
+        return call.session.send(call, url, params)
+
+    def send(self, call: Call, url: str, params: dict[str, Any]) -> Response:
+        """Send one request and keep the chart that comes, and what it says about itself."""
+        self._gate.turn()
+        response = self._timed(call, self._endpoint.locate(url), params)
+        call.origin = self._endpoint.origin(dict(response.headers))
+        if response.status_code == faults.TOO_MANY_REQUESTS:
+            raise self._cooled_down(response, call.series)
+        call.chart = faults.chart_in(response.status_code, response.content, call.series)
+        if call.chart is None:
+            raise _NoData
+        return response
+
+    def _timed(self, call: Call, url: str, params: dict[str, Any]) -> Response:
+        call.requests += 1
+        status, began = 0, self._clock.wall_now()
+        limits = (self._timeouts.connect, self._timeouts.read)
+        try:
+            response = super().request(
+                "GET", url, params=params, timeout=limits, allow_redirects=False
+            )
+            status = response.status_code
+        except (CurlError, ValueError) as error:
+            code, unanswered = int(getattr(error, "code", 0)), self._endpoint.unanswered()
+            raise faults.of_transport(code, str(error), call.series, unanswered) from error
+        finally:
+            _LOG.debug(
+                "request",
+                provider=NAME,
+                series=str(call.series),
+                path=urlsplit(url).path,
+                status=status,
+                ms=(self._clock.wall_now() - began) // timedelta(milliseconds=1),
+            )
+        return response
+
+    def _cooled_down(self, response: Response, series: Series) -> RateLimited:
+        """A 429 is a state of the provider: everybody waits, not this request alone."""
+        now = self._clock.wall_now()
+        wait = faults.retry_after(dict(response.headers), now)
+        self._gate.cool_down(wait)
+        retry_at = now + (UNSAID_WAIT if wait is None else wait)
+        return RateLimited(
+            f"Yahoo wants no more requests until {retry_at:%H:%M:%S} UTC",
+            retry_at=retry_at,
+            provider=NAME,
+            series=str(series),
+        )
+
+
+_STUMBLES = (
+    YFException,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What yfinance and pandas raise over a chart whose shape they do not expect."""
+
+
+@contextmanager
+def _calling(call: Call) -> Iterator[Call]:
+    _THREAD.call = call
+    try:
+        yield call
+    finally:
+        _THREAD.call = None
+
+
+def _tame_yfinance() -> None:
+    """Errors are raised, not logged, whatever somebody else in this process has set."""
+    _quiet_yfinance()
+    yf.config.debug.hide_exceptions = False
+
+
+@cache
+def _quiet_yfinance() -> None:
+    """No SQLite files of zones and cookies, which are not needed here, and no warnings.
+
+    A folder that cannot be made switches the files off. The warnings are for yfinance's authors:
+    it calls what pandas 4 drops.
+    """
+    yf.set_tz_cache_location(os.devnull)
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
+
+
+def _answer(url: str, text: str) -> Response:
+    """An answer that nobody was asked for."""
+    response = Response()
+    response.url = url
+    response.content = text.encode()
+    return response
