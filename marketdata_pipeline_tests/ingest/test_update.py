@@ -1,0 +1,292 @@
+"""The one call behind backfill, refresh and repair."""
+
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+
+from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.resample import derive
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import (
+    MalformedReply,
+    RateLimited,
+    SplitContradicted,
+    Unavailable,
+    UnknownSymbol,
+)
+from marketdata_pipeline.ingest.track import track
+from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
+
+AAPL = Series.parse("AAPL|1d")
+WEEKLY = Series.parse("AAPL|1wk")
+YEAR = days("2023-03-15", "2024-03-16")
+FOUR_TO_ONE = Action(date(2024, 1, 10), ActionKind.SPLIT, Fraction(4))
+
+
+@pytest.fixture(autouse=True)
+def _truth(world: World) -> None:
+    world.provider.truth = {AAPL: walk(AAPL, YEAR)}
+    world.provider.first_trade = date(2023, 3, 15)
+
+
+def _split_in_four(world: World) -> None:
+    world.provider.actions = (FOUR_TO_ONE,)
+    world.provider.truth = {AAPL: walk(AAPL, YEAR, FOUR_TO_ONE)}
+
+
+def test_an_update_stores_exactly_what_was_traded(world: World) -> None:
+    outcome = world.updater.update(AAPL)
+    assert outcome.error is None
+    assert outcome.rows_new == outcome.rows == len(world.provider.truth[AAPL]) == 253
+    pd.testing.assert_frame_equal(world.store.read(AAPL), world.provider.truth[AAPL])
+
+
+def test_a_second_update_sends_no_request(world: World) -> None:
+    world.updater.update(AAPL)
+    again = world.updater.update(AAPL)
+    assert len(world.provider.asked) == 1
+    assert (again.rows_new, again.requests, again.error) == (0, 0, None)
+    assert again.rows == 253
+
+
+def test_the_next_day_only_the_new_bar_is_asked_for(world: World) -> None:
+    world.updater.update(AAPL)
+    world.provider.truth = {AAPL: walk(AAPL, days("2023-03-15", "2024-03-19"))}
+    world.clock.advance(timedelta(days=3))
+    outcome = world.updater.update(AAPL)
+    assert world.provider.asked[-1] == (AAPL, days("2024-03-18", "2024-03-19"))
+    assert (outcome.rows_new, outcome.rows) == (1, 254)
+
+
+def test_prices_before_a_split_are_stored_as_traded(world: World) -> None:
+    _split_in_four(world)
+    world.updater.update(AAPL)
+    pd.testing.assert_frame_equal(world.store.read(AAPL), world.provider.truth[AAPL])
+
+
+def test_a_window_that_ends_before_a_split_is_unsplit_too(world: World) -> None:
+    _split_in_four(world)
+    outcome = world.updater.update(AAPL, days("2023-06-01", "2023-07-01"))
+    stored = world.store.read(AAPL)
+    assert outcome.rows_new == len(stored) == 21
+    pd.testing.assert_frame_equal(stored, world.provider.truth[AAPL].loc[stored.index])
+
+
+def test_actions_are_asked_for_when_the_reply_cannot_tell_them(world: World) -> None:
+    class Narrow(TruthProvider):
+        def fetch(self, series, window):  # type: ignore[no-untyped-def]
+            from dataclasses import replace
+
+            reply = super().fetch(series, window)
+            inside = tuple(one for one in reply.actions if one.ex_date < window.end.date())
+            return replace(reply, actions=inside, actions_within=window)
+
+    _split_in_four(world)
+    truth = world.provider.truth
+    provider = Narrow(truth, world.clock, actions=(FOUR_TO_ONE,), first_trade=date(2023, 3, 15))
+    outcome = world.updater_over(provider).update(AAPL, days("2023-06-01", "2023-07-01"))
+    assert outcome.error is None
+    assert outcome.requests == len(provider.asked) == 2
+    stored = world.store.read(AAPL)
+    pd.testing.assert_frame_equal(stored, truth[AAPL].loc[stored.index])
+
+
+def test_a_reply_that_forgot_a_known_split_is_refused(world: World) -> None:
+    _split_in_four(world)
+    world.updater.update(AAPL, days("2024-01-02", "2024-03-16"))
+    world.provider.unsplit = True
+    outcome = world.updater.update(AAPL, days("2023-12-01", "2024-03-16"))
+    assert isinstance(outcome.error, SplitContradicted)
+    assert outcome.rows == world.store.read(AAPL).index.size == 52
+
+
+def test_a_session_that_the_reply_lacks_is_a_hole_and_is_asked_again_when_due(
+    world: World,
+) -> None:
+    lost = day("2024-02-14")
+    world.provider.lacking = {lost}
+    outcome = world.updater.update(AAPL)
+    assert outcome.rows == 252
+    hole = world.store.coverage([AAPL])[AAPL].holes()
+    assert [one.within for one in hole] == [days("2024-02-14", "2024-02-15")]
+    world.clock.advance(timedelta(minutes=59))
+    assert world.updater.update(AAPL).requests == 0
+    world.clock.advance(timedelta(minutes=2))
+    assert world.updater.update(AAPL).requests == 1
+    assert world.provider.asked[-1] == (AAPL, days("2024-02-14", "2024-02-15"))
+    world.provider.lacking = set()
+    world.clock.advance(timedelta(hours=6))
+    assert world.updater.update(AAPL).rows_new == 1
+    assert not world.store.coverage([AAPL])[AAPL].holes()
+
+
+def test_a_holiday_is_never_asked_for_again(world: World) -> None:
+    world.updater.update(AAPL)
+    world.clock.advance(timedelta(hours=40))
+    assert world.updater.update(AAPL).requests == 0
+    assert not world.store.coverage([AAPL])[AAPL].holes()
+
+
+def test_a_single_bad_row_is_dropped_recorded_and_becomes_a_hole(world: World) -> None:
+    truth = world.provider.truth[AAPL].copy()
+    truth.loc[day("2024-02-14"), "high"] = 1.0
+    world.provider.truth = {AAPL: truth}
+    outcome = world.updater.update(AAPL)
+    assert (outcome.error, outcome.rows) == (None, 252)
+    holes = world.store.coverage([AAPL])[AAPL].holes()
+    assert [one.within for one in holes] == [days("2024-02-14", "2024-02-15")]
+
+
+def test_a_reply_with_many_bad_rows_is_refused_whole(world: World) -> None:
+    truth = world.provider.truth[AAPL].copy()
+    truth.iloc[10:14, truth.columns.get_loc("low")] = 1e6
+    world.provider.truth = {AAPL: truth}
+    outcome = world.updater.update(AAPL)
+    assert isinstance(outcome.error, MalformedReply)
+    assert world.store.read(AAPL).empty
+    assert not world.store.coverage([AAPL])[AAPL].spans
+
+
+def test_a_weekly_series_is_derived_and_its_base_is_updated_first(world: World) -> None:
+    _split_in_four(world)
+    outcome = world.updater.update(WEEKLY)
+    assert outcome.error is None
+    truth = derive(world.provider.truth[AAPL], WEEKLY, [FOUR_TO_ONE])
+    pd.testing.assert_frame_equal(world.store.read(WEEKLY), truth)
+    assert world.store.read(AAPL).index.size == 253
+
+
+def test_a_forming_week_is_not_stored(world: World) -> None:
+    world.clock.market = world.clock.wall = datetime(2024, 3, 14, 21, tzinfo=UTC)
+    world.updater.update(WEEKLY)
+    assert world.store.read(WEEKLY).index[-1] == pd.Timestamp("2024-03-04", tz="UTC")
+    assert world.store.read(AAPL).index[-1] == pd.Timestamp("2024-03-14", tz="UTC")
+
+
+def test_a_derived_bar_follows_when_its_base_heals(world: World) -> None:
+    world.provider.lacking = {day("2024-02-13")}
+    list(world.updater.update_many([AAPL, WEEKLY]))
+    before = world.store.read(WEEKLY).loc[day("2024-02-12")]
+    holes = world.store.coverage([WEEKLY])[WEEKLY].holes()
+    assert [one.within for one in holes] == [days("2024-02-12", "2024-02-19")]
+    world.provider.lacking = set()
+    world.clock.advance(timedelta(hours=2))
+    outcomes = {one.series: one for one in world.updater.update_many([AAPL, WEEKLY])}
+    assert (outcomes[AAPL].rows_new, outcomes[WEEKLY].rows_new) == (1, 0)
+    after = world.store.read(WEEKLY).loc[day("2024-02-12")]
+    assert after["volume"] > before["volume"]
+    assert not world.store.coverage([WEEKLY])[WEEKLY].holes()
+    truth = derive(world.provider.truth[AAPL], WEEKLY, [])
+    pd.testing.assert_frame_equal(world.store.read(WEEKLY), truth)
+
+
+def test_a_series_without_a_provider_says_so(world: World) -> None:
+    outcome = world.updater_over().update(AAPL)
+    assert isinstance(outcome.error, Unavailable)
+
+
+def test_the_next_provider_is_asked_when_one_is_unavailable(world: World) -> None:
+    broken = TruthProvider({}, world.clock, failures=[Unavailable("down")])
+    outcome = world.updater_over(broken, world.provider).update(AAPL)
+    assert (outcome.error, outcome.rows) == (None, 253)
+
+
+def test_an_unknown_symbol_is_no_reason_to_ask_the_next_provider(world: World) -> None:
+    world.provider.failures = [UnknownSymbol("no such thing")]
+    spare = TruthProvider(world.provider.truth, world.clock)
+    outcome = world.updater_over(world.provider, spare).update(AAPL)
+    assert isinstance(outcome.error, UnknownSymbol)
+    assert not spare.asked
+    assert world.catalog.summaries([AAPL])[0].error_category == "unknown_symbol"
+
+
+def test_a_success_clears_the_error(world: World) -> None:
+    world.provider.failures = [Unavailable("down")]
+    world.updater.update(AAPL)
+    assert world.catalog.summaries([AAPL])[0].error_message == "down"
+    world.updater.update(AAPL)
+    assert world.catalog.summaries([AAPL])[0].error_message is None
+
+
+def test_one_bad_instrument_does_not_hold_up_the_others(world: World) -> None:
+    msft = Series.parse("MSFT|1d")
+    world.provider.truth = {msft: walk(msft, YEAR)}
+    world.provider.failures = [UnknownSymbol("no such thing")]
+    updater = world.updater
+    outcomes = {one.series: one for one in updater.update_many([AAPL, msft])}
+    failed = [one for one in outcomes.values() if one.error]
+    assert len(outcomes) == 2
+    assert len(failed) == 1
+
+
+def test_once_turns_run_out_the_rest_fails_at_once_unless_it_needs_none(world: World) -> None:
+    names = ["AAPL", "MSFT", "IBM", "KO", "PEP", "T", "VZ", "CAT"]
+    many = [Series.parse(f"{one}|1d") for one in names]
+    world.provider.truth = {one: walk(one, YEAR) for one in many}
+    world.updater.update(many[-1])
+    later = world.clock.wall_now() + timedelta(hours=1)
+    limited = RateLimited("no turn", retry_at=later)
+    world.provider.failures = [limited] * len(many)
+    outcomes = {one.series: one for one in world.updater.update_many(many)}
+    assert outcomes[many[-1]].error is None
+    assert all(outcomes[one].error is limited for one in many[:-1])
+    assert len(world.provider.asked) - 1 <= 3
+
+
+def test_a_purchase_sets_where_a_series_starts(world: World) -> None:
+    track(world.tracking, world.clock, [AAPL.instrument], since=datetime(2023, 9, 6, 15, tzinfo=UTC))
+    world.updater.update(AAPL)
+    assert world.store.read(AAPL).index[0] == pd.Timestamp("2023-09-06", tz="UTC")
+
+
+def test_a_week_that_a_purchase_falls_into_is_whole(world: World) -> None:
+    track(world.tracking, world.clock, [AAPL.instrument], since=datetime(2023, 9, 6, 15, tzinfo=UTC))
+    list(world.updater.update_many([AAPL, WEEKLY]))
+    truth = derive(world.provider.truth[AAPL], WEEKLY, [])
+    assert world.store.read(WEEKLY).iloc[0].equals(truth.loc[day("2023-09-04")])
+
+
+def test_what_is_out_of_depth_is_remembered_and_not_missing(world: World) -> None:
+    hourly = Series.parse("AAPL|1h")
+    world.provider.truth = {hourly: walk(hourly, days("2022-01-01", "2024-03-16"))}
+    track(world.tracking, world.clock, [AAPL.instrument], since=day("2022-01-03"))
+    outcome = world.updater.update(hourly)
+    assert outcome.error is None
+    assert outcome.first is not None
+    assert outcome.first.date() == date(2022, 3, 18)
+    assert outcome.judgement is not None
+    assert outcome.judgement.coverage == 1.0
+    assert world.updater.update(hourly).requests == 0
+
+
+def test_a_minute_series_is_asked_in_windows_of_a_week_newest_first(world: World) -> None:
+    minutes = Series.parse("AAPL|1m")
+    world.provider.truth = {minutes: walk(minutes, days("2024-02-01", "2024-03-16"))}
+    outcome = world.updater.update(minutes)
+    windows = [window for series, window in world.provider.asked if series == minutes]
+    assert len(windows) == 5
+    assert windows == sorted(windows, reverse=True)
+    assert all(window.length <= timedelta(days=7) for window in windows)
+    assert outcome.rows == 20 * 390
+    truth = world.provider.truth[minutes].loc["2024-02-16":]
+    pd.testing.assert_frame_equal(world.store.read(minutes), truth)
+
+
+def test_a_broken_base_fails_what_is_derived_from_it(world: World) -> None:
+    world.provider.failures = [Unavailable("down")] * 2
+    outcome = world.updater.update(WEEKLY)
+    assert isinstance(outcome.error, Unavailable)
+    assert world.store.read(WEEKLY).empty
+
+
+def test_four_hour_bars_are_derived_from_one_hour_bars(world: World) -> None:
+    hourly, four = Series.parse("AAPL|1h"), Series.parse("AAPL|4h")
+    world.provider.truth = {hourly: walk(hourly, days("2024-02-01", "2024-03-16"))}
+    world.provider.first_trade = date(2024, 2, 1)
+    outcome = world.updater.update(four)
+    assert outcome.error is None
+    truth = derive(world.provider.truth[hourly], four, [])
+    pd.testing.assert_frame_equal(world.store.read(four), truth)
+    assert len(truth) == 2 * 31
