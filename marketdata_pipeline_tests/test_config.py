@@ -64,7 +64,7 @@ def test_each_setting_is_described_and_says_what_is_allowed(key: str) -> None:
 def test_nothing_needs_to_be_set(here: Path) -> None:
     settings = load_settings()
     assert settings.home == here / ".marketdata"
-    assert settings.database_url is settings.database_url_text is None
+    assert (settings.database_url, settings.database_url_text) == (None, None)
     assert settings.secrets() == []
     assert settings.simulator_url == "http://127.0.0.1:8765"
     assert settings.timeframes == DEFAULT_TIMEFRAMES
