@@ -3,9 +3,10 @@
 Not here: calendars, and which instants a range ought to hold.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from marketdata_pipeline.errors import BadInput
 
@@ -27,6 +28,8 @@ def from_micros(micros: int) -> datetime:
 class TimeRange:
     """``[start, end)``, aware UTC, never empty.
 
+    Instants in other zones, and pandas' Timestamps, become plain UTC ones.
+
     Raises:
         BadInput: naive instants, or an end that is not after the start.
     """
@@ -35,11 +38,8 @@ class TimeRange:
     end: datetime
 
     def __post_init__(self) -> None:
-        if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise BadInput("a range needs instants with a time zone, e.g. 2024-01-02T00:00Z")
-        if self.start.utcoffset() or self.end.utcoffset():
-            object.__setattr__(self, "start", self.start.astimezone(UTC))
-            object.__setattr__(self, "end", self.end.astimezone(UTC))
+        object.__setattr__(self, "start", _plain_utc(self.start))
+        object.__setattr__(self, "end", _plain_utc(self.end))
         if self.end <= self.start:
             raise BadInput(
                 f"the range ends ({self.end:%Y-%m-%dT%H:%MZ}) before or where it starts "
@@ -48,6 +48,7 @@ class TimeRange:
 
     @property
     def length(self) -> timedelta:
+        """From start to end."""
         return self.end - self.start
 
     def intersect(self, other: "TimeRange") -> "TimeRange | None":
@@ -58,9 +59,34 @@ class TimeRange:
         return f"{_spell(self.start)}..{_spell(self.end)}"
 
 
+def _plain_utc(instant: datetime) -> datetime:
+    """Arithmetic in any other zone is on its wall clock, even where that is at UTC in winter."""
+    if type(instant) is datetime and instant.tzinfo is UTC:
+        return instant
+    if instant.tzinfo is None or instant.utcoffset() is None:
+        raise BadInput("a range needs instants with a time zone, e.g. 2024-01-02T00:00Z")
+    try:
+        return from_micros(to_micros(instant))
+    except OverflowError as error:
+        raise BadInput(f"{instant} is not within the years 1 to 9999 of UTC") from error
+
+
 def _spell(instant: datetime) -> str:
     midnight = instant.time() == instant.time().min
     return f"{instant:%Y-%m-%d}" if midnight else f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parse_instant(text: "str | date | datetime") -> datetime:
+    """The aware UTC instant of an ISO date or instant; without a zone it is UTC.
+
+    Raises:
+        BadInput: not a date.
+    """
+    try:
+        found = datetime.fromisoformat(str(text).strip())
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # 0001-01-01 east of Greenwich is in no year
+        raise BadInput(f"{str(text)[:40]!r} is no date; write it as 2024-01-31") from error
 
 
 def span(start: datetime, end: datetime) -> TimeRange | None:
@@ -82,30 +108,35 @@ def merge(ranges: Iterable[TimeRange]) -> list[TimeRange]:
 
 def subtract(ranges: Iterable[TimeRange], holes: Iterable[TimeRange]) -> list[TimeRange]:
     """The instants of ``ranges`` that are in none of ``holes``, merged."""
-    return list(_subtract(merge(ranges), merge(holes)))
-
-
-def _subtract(ranges: list[TimeRange], holes: list[TimeRange]) -> Iterator[TimeRange]:
-    first = 0
-    for one in ranges:
-        at = one.start
-        while first < len(holes) and holes[first].end <= at:
-            first += 1
-        i = first
-        while i < len(holes) and holes[i].start < one.end:
-            if holes[i].start > at:
-                yield TimeRange(at, holes[i].start)
-            at = max(at, holes[i].end)
-            i += 1
-        if at < one.end:
-            yield TimeRange(at, one.end)
+    taken = merge(holes)
+    return [part for one in merge(ranges) for part in parts_outside(one, taken)]
 
 
 def intersect(left: Iterable[TimeRange], right: Iterable[TimeRange]) -> list[TimeRange]:
     """The instants that are in both, merged."""
     others = merge(right)
-    found = (one.intersect(other) for one in merge(left) for other in others)
-    return [part for part in found if part is not None]
+    return [part for one in merge(left) for part in parts_inside(one, others)]
+
+
+def parts_inside(one: TimeRange, merged: Sequence[TimeRange]) -> Iterator[TimeRange]:
+    """The parts of one range that are in ``merged`` (sorted, apart), by bisection."""
+    first = bisect_right(merged, one.start, key=lambda other: other.end)
+    for at in range(first, len(merged)):
+        part = one.intersect(merged[at])
+        if part is None:
+            return
+        yield part
+
+
+def parts_outside(one: TimeRange, merged: Sequence[TimeRange]) -> Iterator[TimeRange]:
+    """The parts of one range that are not in ``merged`` (sorted, apart), by bisection."""
+    at = one.start
+    for part in parts_inside(one, merged):
+        if at < part.start:
+            yield TimeRange(at, part.start)
+        at = part.end
+    if at < one.end:
+        yield TimeRange(at, one.end)
 
 
 def cut(one: TimeRange, longest: timedelta | None) -> list[TimeRange]:
