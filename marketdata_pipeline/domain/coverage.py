@@ -4,14 +4,22 @@ Not here: where coverage is kept, and which windows a provider allows.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
 import numpy as np
 
 from marketdata_pipeline.domain.calendars import Grid
-from marketdata_pipeline.domain.ranges import TimeRange, from_micros, subtract
+from marketdata_pipeline.domain.ranges import (
+    TimeRange,
+    from_micros,
+    intersect,
+    merge,
+    parts_inside,
+    parts_outside,
+    subtract,
+)
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 
@@ -63,27 +71,37 @@ class Coverage:
     def after(
         self, answered: TimeRange, absent: Sequence[TimeRange], market_now: datetime
     ) -> "Coverage":
-        """The coverage once ``answered`` was answered without the ``absent`` parts of it."""
-        holes = [self._hole(one, market_now) for one in absent]
-        full = [Span(one, SpanKind.ANSWERED) for one in subtract([answered], absent)]
-        return self.overlay([*full, *holes])
+        """The coverage once ``answered`` was answered without the ``absent`` parts of it.
+
+        A part that was a hole before waits longer than the last time; one that was not starts
+        with the shortest delay, also where it borders on an old hole.
+        """
+        gaps = intersect([answered], absent)
+        known = [hole.within for hole in self.holes()]
+        fresh = [_hole(part, 0, market_now) for part in subtract(gaps, known)]
+        again = [
+            _hole(part, hole.tries + 1, market_now)
+            for hole in self.holes()
+            for part in parts_inside(hole.within, gaps)
+        ]
+        full = [Span(one, SpanKind.ANSWERED) for one in subtract([answered], gaps)]
+        return self.overlay([*full, *fresh, *again])
 
     def overlay(self, spans: Iterable[Span]) -> "Coverage":
-        """The coverage with ``spans`` put over what was known of their ranges."""
+        """The coverage with ``spans``, none of which overlap, put over what was known there."""
         fresh = list(spans)
-        over = [span.within for span in fresh]
+        over = merge(span.within for span in fresh)
         kept = [
-            Span(part, old.kind, old.recheck_at, old.tries)
+            replace(old, within=part)
             for old in self.spans
-            for part in subtract([old.within], over)
+            for part in parts_outside(old.within, over)
         ]
         return Coverage(tuple(_joined(sorted([*kept, *fresh], key=lambda one: one.within))))
 
-    def _hole(self, within: TimeRange, market_now: datetime) -> Span:
-        earlier = [hole.tries for hole in self.holes() if hole.within.intersect(within)]
-        tries = max(earlier, default=-1) + 1
-        delay = RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
-        return Span(within, SpanKind.HOLE, market_now + delay, tries)
+
+def _hole(within: TimeRange, tries: int, market_now: datetime) -> Span:
+    delay = RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
+    return Span(within, SpanKind.HOLE, market_now + delay, tries)
 
 
 def _due(span: Span, market_now: datetime) -> bool:
@@ -95,7 +113,7 @@ def _joined(spans: Iterable[Span]) -> Iterable[Span]:
     last: Span | None = None
     for span in spans:
         if last and _same(last, span) and last.within.end == span.within.start:
-            last = Span(TimeRange(last.within.start, span.within.end), *_said(last))
+            last = replace(last, within=TimeRange(last.within.start, span.within.end))
             continue
         if last:
             yield last
@@ -104,12 +122,8 @@ def _joined(spans: Iterable[Span]) -> Iterable[Span]:
         yield last
 
 
-def _said(span: Span) -> tuple[SpanKind, datetime | None, int]:
-    return span.kind, span.recheck_at, span.tries
-
-
 def _same(left: Span, right: Span) -> bool:
-    return _said(left) == _said(right)
+    return replace(left, within=right.within) == right
 
 
 def absent_ranges(grid: Grid, present: Micros, timeframe: Timeframe) -> list[TimeRange]:
