@@ -8,20 +8,23 @@ frame means: no bars.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
+from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import Micros
+from marketdata_pipeline.domain.sessions import DAY, Micros, monday_of
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import ContractViolation
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 INDEX_DTYPE = "datetime64[us, UTC]"
+_FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
+_LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[B
     for rule, mask in _rules(bars, labels, series, market_now).items():
         for row in np.flatnonzero(mask):
             broken.setdefault(int(row), rule)
-    return [BadRow(from_micros(int(labels[row])), broken[row]) for row in sorted(broken)]
+    return [BadRow(_instant(labels[row]), broken[row]) for row in sorted(broken)]
 
 
 def _rules(
@@ -88,20 +91,35 @@ def _against_calendar(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks: not a label of the calendar; a label whose bar is not closed yet.
 
-    Before the first day that the calendar knows any midnight is on the grid.
+    Before the first day that the calendar knows any midnight is on the grid of days, any Monday's
+    on that of weeks.
     """
     if not len(labels):
         return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
-    within = TimeRange(from_micros(int(labels.min())), from_micros(int(labels.max()) + 1))
-    grid = calendar_of(series.instrument).grid(series.timeframe, within)
+    calendar = calendar_of(series.instrument)
+    within = TimeRange(_instant(labels.min()), _instant(labels.max()) + timedelta(microseconds=1))
+    grid = calendar.grid(series.timeframe, within)
     at = np.searchsorted(grid.labels, labels)
     known = np.zeros(len(labels), dtype=bool)
     inside = at < len(grid.labels)
     known[inside] = grid.labels[at[inside]] == labels[inside]
     forming = np.zeros(len(labels), dtype=bool)
     forming[known] = grid.closes[at[known]] > to_micros(market_now)
-    unknown_era = labels < to_micros(EARLIEST)
-    return ~known & ~unknown_era, forming
+    unknown_era = labels < to_micros(calendar.begins)
+    return ~known & ~(unknown_era & _dated(labels, series.timeframe)), forming
+
+
+def _dated(labels: Micros, timeframe: Timeframe) -> np.ndarray:
+    if timeframe.intraday:
+        return np.zeros(len(labels), dtype=bool)
+    start_of = monday_of(labels) if timeframe is Timeframe.W1 else labels // DAY * DAY
+    return np.equal(start_of, labels)
+
+
+def _instant(label: int) -> datetime:
+    """The label's instant; of one beyond the years that a datetime has, the nearest that it has."""
+    low, high = to_micros(_FIRST_INSTANT), to_micros(_LAST_INSTANT)
+    return from_micros(min(max(int(label), low), high))
 
 
 def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.DataFrame:

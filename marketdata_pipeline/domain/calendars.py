@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,11 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing is expected before this day: exchange_calendars lists no holidays of the years before
 (XNYS 1969 has 258 sessions there, 250 were held)."""
-_LONGEST_CLOSURE = timedelta(days=45)
-_HOUR = DAY // 24
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Nor from this day on: a calendar of 8,000 years takes minutes to build."""
+_LONGEST_CLOSURE = timedelta(days=60)
+"""Athens was closed from 2015-06-29 to 2015-07-31; the week before it began a week earlier."""
+_FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +44,11 @@ class Calendar(ABC):
     def __init__(self, zone: str) -> None:
         self.zone = zone
 
+    @property
+    def begins(self) -> datetime:
+        """Nothing is expected before this day; its sessions are not known."""
+        return EARLIEST
+
     @abstractmethod
     def days(self, start: int, end: int) -> Days:
         """Sessions with a label in ``[start, end)``."""
@@ -49,8 +58,9 @@ class Calendar(ABC):
         """Trading segments of all sessions that may touch ``[start, end)``, and some around."""
 
     def grid(self, timeframe: Timeframe, within: TimeRange) -> Grid:
-        """The bars with a label in ``within``."""
-        start, end = to_micros(within.start), to_micros(within.end)
+        """The bars with a label in ``within``; none before ``begins``."""
+        start = to_micros(max(within.start, self.begins))
+        end = to_micros(min(within.end, _LATEST))
         if timeframe is Timeframe.D1:
             days = self.days(start, end)
             return Grid(days.label, days.close)
@@ -63,13 +73,18 @@ class Calendar(ABC):
         return Grid(labels[cut], closes[cut])
 
     def bucket(self, timeframe: Timeframe, labels: Micros) -> Micros:
-        """The label of the ``timeframe`` bar that each finer label falls in; -1 for none."""
+        """The label of the ``timeframe`` bar that each finer label falls in; -1 for none.
+
+        For 1wk the finer labels are those of 1d, and each has a week.
+        """
         if timeframe is Timeframe.W1:
             return monday_of(labels)
         if not len(labels):
             return labels
-        around = self.segments(int(labels.min()) - DAY, int(labels.max()) + DAY)
-        return around.bucket(labels, step_of(timeframe))
+        start, end = int(labels.min()) - DAY, int(labels.max()) + DAY
+        if timeframe is Timeframe.D1:
+            return self.days(start - DAY, end + DAY).bucket(labels)
+        return self.segments(start, end).bucket(labels, step_of(timeframe))
 
     def closed_until(self, timeframe: Timeframe, now: datetime) -> datetime | None:
         """The end of the last closed bar, in label space; None where no bar closed lately.
@@ -103,10 +118,20 @@ class ExchangeCalendar(Calendar):
         super().__init__(zone)
         self._name = name
 
+    @property
+    def begins(self) -> datetime:
+        """The first day that exchange_calendars knows of it, 1970 at the earliest."""
+        bound = _factory(self._name).bound_min()
+        if bound is None:
+            return EARLIEST
+        return max(EARLIEST, datetime(bound.year, bound.month, bound.day, tzinfo=UTC))
+
     def days(self, start: int, end: int) -> Days:
+        """Sessions with a label in ``[start, end)``."""
         return self._schedule(start, end).days.between(start, end)
 
     def segments(self, start: int, end: int) -> Segments:
+        """Mornings, afternoons or whole sessions, from two days before to two days after."""
         segments = self._schedule(start, end).segments
         cut = slice(*np.searchsorted(segments.open, [start - 2 * DAY, end + 2 * DAY]))
         return Segments(segments.anchor[cut], segments.open[cut], segments.close[cut])
@@ -114,7 +139,8 @@ class ExchangeCalendar(Calendar):
     def _schedule(self, start: int, end: int) -> "_Schedule":
         """The recent part where that is enough: building 60 years takes half a second."""
         recent = start - 14 * DAY >= to_micros(_RECENT)
-        through = (from_micros(end).year + 1) // 5 * 5 + 4
+        last = from_micros(min(end, to_micros(_LATEST)))
+        through = (last.year + 1) // 5 * 5 + 4
         return _schedule(self._name, _RECENT if recent else EARLIEST, max(through, 2029))
 
 
@@ -129,10 +155,12 @@ class CryptoCalendar(Calendar):
     """Every UTC day, all day."""
 
     def days(self, start: int, end: int) -> Days:
+        """UTC days with a label in ``[start, end)``."""
         label = np.arange(-(-start // DAY) * DAY, end, DAY, dtype=np.int64)
         return Days(label, label, label + DAY)
 
     def segments(self, start: int, end: int) -> Segments:
+        """The same days as trading segments, one more at either side."""
         days = self.days(start - DAY, end + DAY)
         return Segments(days.open, days.open, days.close)
 
@@ -144,21 +172,23 @@ class FxCalendar(Calendar):
     """
 
     def days(self, start: int, end: int) -> Days:
+        """Mondays to Fridays with a label in ``[start, end)``."""
         dates = _dates(start, end)
-        dates = dates[dates.day_of_week < 5]  # noqa: PLR2004 - Monday to Friday
+        dates = dates[dates.day_of_week < _SATURDAY]
         opened = _instants(dates, "Europe/London", hour=0)
         closed = _instants(dates + pd.Timedelta(days=1), "Europe/London", hour=0)
         week_end = _instants(dates, "America/New_York", hour=17)
-        closed = np.where(dates.day_of_week == 4, np.minimum(closed, week_end), closed)  # noqa: PLR2004
+        closed = np.where(dates.day_of_week == _FRIDAY, np.minimum(closed, week_end), closed)
         return Days(_micros(dates), opened, closed)
 
     def segments(self, start: int, end: int) -> Segments:
+        """UTC days from Sunday to Friday, the first and the last cut by New York's clock."""
         dates = _dates(start - DAY, end + DAY)
-        dates = dates[dates.day_of_week != 5]  # noqa: PLR2004 - no Saturday
+        dates = dates[dates.day_of_week != _SATURDAY]
         label = _micros(dates)
         five = _instants(dates, "America/New_York", hour=17)
-        opened = np.where(dates.day_of_week == 6, five, label)  # noqa: PLR2004 - Sunday
-        closed = np.where(dates.day_of_week == 4, five, label + DAY)  # noqa: PLR2004 - Friday
+        opened = np.where(dates.day_of_week == _SUNDAY, five, label)
+        closed = np.where(dates.day_of_week == _FRIDAY, five, label + DAY)
         return Segments(label, opened, closed)
 
 
@@ -186,12 +216,17 @@ class _Schedule:
     segments: Segments
 
 
-@lru_cache(maxsize=64)
+def _factory(name: str) -> Any:
+    """The class of an exchange calendar: the library has no public way to a calendar's bounds."""
+    from exchange_calendars.calendar_utils import _default_calendar_factories
+
+    return _default_calendar_factories[name]
+
+
+@lru_cache(maxsize=256)
 def _schedule(name: str, start: datetime, through: int) -> _Schedule:
     """Sessions of an exchange calendar from ``start`` through a year, within its bounds."""
-    from exchange_calendars.calendar_utils import _default_calendar_factories as factories
-
-    factory = factories[name]
+    factory = _factory(name)
     low, high = factory.bound_min(), factory.bound_max()
     first = pd.Timestamp(start.date())
     last = pd.Timestamp(year=through, month=12, day=31)

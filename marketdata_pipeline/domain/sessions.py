@@ -37,10 +37,18 @@ class Days:
 
     def weeks(self) -> "Days":
         """One entry a week: its Monday, the first open, the last close."""
-        monday, first = np.unique(monday_of(self.label), return_index=True)
-        last = np.append(first[1:], len(self.label)) - 1
-        keep = last >= 0
-        return Days(monday, self.open[first], self.close[last[keep]])
+        monday, first, count = np.unique(
+            monday_of(self.label), return_index=True, return_counts=True
+        )
+        return Days(monday, self.open[first], self.close[first + count - 1])
+
+    def bucket(self, instants: Micros) -> Micros:
+        """The label of the day that each instant falls in; -1 outside every day."""
+        if not len(self.label):
+            return np.full_like(instants, -1)
+        at = np.maximum(np.searchsorted(self.open, instants, side="right") - 1, 0)
+        known = (instants >= self.open[at]) & (instants < self.close[at])
+        return np.where(known, self.label[at], -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +85,11 @@ class Segments:
 
     def bucket(self, instants: Micros, step: int) -> Micros:
         """The label of the ``step`` bar that each instant falls in; -1 outside every segment."""
-        at = np.searchsorted(self.open, instants, side="right") - 1
-        known = (at >= 0) & (instants < self.close[np.maximum(at, 0)])
-        anchor = self.anchor[np.maximum(at, 0)]
+        if not len(self.open):
+            return np.full_like(instants, -1)
+        at = np.maximum(np.searchsorted(self.open, instants, side="right") - 1, 0)
+        known = (instants >= self.open[at]) & (instants < self.close[at])
+        anchor = self.anchor[at]
         return np.where(known, anchor + (instants - anchor) // step * step, -1)
 
     def holds(self, instant: int) -> bool:
