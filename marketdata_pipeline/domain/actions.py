@@ -6,7 +6,7 @@ Not here: where actions come from, and when an instrument's actions are known (c
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from enum import Enum
+from enum import Enum, StrEnum
 from fractions import Fraction
 
 import numpy as np
@@ -16,10 +16,10 @@ from marketdata_pipeline.domain.bars import PRICES
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 
-_MOST_DIGITS = 12
+_MOST_DIGITS = 18
 
 
-class ActionKind(Enum):
+class ActionKind(StrEnum):
     """What happened: ``value`` of a split is new shares per old one, else cash a share."""
 
     SPLIT = "split"
@@ -49,8 +49,8 @@ class Adjust(Enum):
 
 
 def splits_of(actions: Iterable[Action]) -> list[Action]:
-    """The splits, oldest first."""
-    return sorted(one for one in actions if one.kind is ActionKind.SPLIT)
+    """The splits, oldest first; one that is listed twice took place once."""
+    return sorted({one for one in actions if one.kind is ActionKind.SPLIT})
 
 
 def last_dates(bars: pd.DataFrame, series: Series) -> np.ndarray:
@@ -98,20 +98,21 @@ def shortest_decimals(prices: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
     The interval is that of float32 where the price is a float32 number (Yahoo widens float32 to
     float64), else of float64; among decimals of the same length the one nearest to its middle.
-    NaN stays NaN.
+    NaN and infinite prices become NaN.
     """
     low, high = rounding_interval(prices)
-    low, high, middle = low * ratio, high * ratio, prices * ratio
-    found = np.where(np.isfinite(middle), middle, np.nan)
-    open_rows = np.isfinite(middle)
-    for digits in range(_MOST_DIGITS + 1):
-        scale = 10.0**digits
-        candidate = np.round(middle * scale) / scale
-        hit = open_rows & (candidate >= low) & (candidate <= high)
-        found[hit] = candidate[hit]
-        open_rows &= ~hit
-        if not open_rows.any():
-            break
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high, middle = low * ratio, high * ratio, prices * ratio
+        found = np.where(np.isfinite(middle), middle, np.nan)
+        open_rows = np.isfinite(middle)
+        for digits in range(_MOST_DIGITS + 1):
+            scale = 10.0**digits
+            candidate = np.round(middle * scale) / scale
+            hit = open_rows & (candidate >= low) & (candidate <= high)
+            found[hit] = candidate[hit]
+            open_rows &= ~hit
+            if not open_rows.any():
+                break
     return found
 
 
@@ -142,21 +143,32 @@ def adjust_for_splits(bars: pd.DataFrame, series: Series, splits: Iterable[Actio
 def dividend_factor(
     bars: pd.DataFrame, series: Series, actions: Iterable[Action], daily_close: pd.Series
 ) -> np.ndarray:
-    """For each bar the product of ``1 - D / C`` over all cash paid after it.
+    """For each bar the product of ``1 - D / C`` over the cash paid on every ex-date after it.
 
-    ``daily_close`` holds raw 1d closes, indexed by label; C is the close of the session before the
-    ex-date. Where that close is unknown the payment is left out. Source: CRSP/Yahoo, "What is the
-    adjusted close?" (dividend multipliers on the close before the ex-date).
+    ``daily_close`` holds raw 1d closes, indexed by label, sorted; C is the last one before the
+    ex-date, divided by the ratio of a split that took effect in between. Where there is none, or
+    it is not above D, the payment is left out. Source: CRSP/Yahoo, "What is the adjusted close?"
+    (dividend multipliers on the close before the ex-date).
     """
+    listed = list(actions)
     dates = last_dates(bars, series)
-    closes = daily_close.to_numpy()
-    sessions = pd.DatetimeIndex(daily_close.index).tz_localize(None).to_numpy()
-    days = sessions.astype("datetime64[D]")
+    closes = daily_close.to_numpy(dtype=np.float64)
+    days = pd.DatetimeIndex(daily_close.index).tz_localize(None).to_numpy().astype("datetime64[D]")
     factor = np.ones(len(dates))
-    for paid in actions:
-        if paid.kind is ActionKind.SPLIT:
+    for ex_date, cash in _cash_by_date(listed).items():
+        ex_day = np.datetime64(ex_date)
+        before = int(np.searchsorted(days, ex_day)) - 1
+        if before < 0:
             continue
-        before = int(np.searchsorted(days, np.datetime64(paid.ex_date))) - 1
-        if before >= 0 and closes[before] > float(paid.value):
-            factor[dates < np.datetime64(paid.ex_date)] *= 1 - float(paid.value) / closes[before]
+        since = [one for one in splits_of(listed) if one.ex_date <= ex_date]
+        close = closes[before] / later_ratio(days[before : before + 1], since)[0]
+        if close > cash:
+            factor[dates < ex_day] *= 1 - cash / close
     return factor
+
+
+def _cash_by_date(actions: Iterable[Action]) -> dict[date, float]:
+    paid: dict[date, float] = {}
+    for one in {one for one in actions if one.kind is not ActionKind.SPLIT}:
+        paid[one.ex_date] = paid.get(one.ex_date, 0.0) + float(one.value)
+    return paid

@@ -38,7 +38,7 @@ def derive(base: pd.DataFrame, series: Series, actions: Iterable[Action]) -> pd.
         "close": grouped["close"].last(),
         "volume": grouped["volume"].sum(),
     }
-    return contract.frame(np.array(list(grouped.groups), dtype=np.int64), columns)
+    return contract.frame(columns["open"].index.to_numpy(dtype=np.int64), columns)
 
 
 def _in_basis_of_last_session(
