@@ -30,13 +30,16 @@ class SystemClock:
     """Both clocks are the machine's: a live home."""
 
     def market_now(self) -> datetime:
+        """The machine's time."""
         return datetime.now(UTC)
 
     def wall_now(self) -> datetime:
+        """The machine's time."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: TID251 - the one place that waits
+        """Wait; no time at all for a moment that is over."""
+        time.sleep(max(0.0, seconds))  # noqa: TID251 - the one place that waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +53,5 @@ class ReplayClock(SystemClock):
     wall_start: datetime
 
     def market_now(self) -> datetime:
+        """The market instant that belongs to the machine's time."""
         return self.market_start + (datetime.now(UTC) - self.wall_start)

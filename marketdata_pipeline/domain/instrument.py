@@ -19,7 +19,7 @@ _FUTURE = re.compile(r"[A-Z0-9]{1,4}=F", re.ASCII)
 _CONTRACT = re.compile(r"[A-Z0-9]{1,3}[FGHJKMNQUVXZ][0-9]{2}\.([A-Z]{3})", re.ASCII)
 _CRYPTO = re.compile(r"[A-Z0-9]{1,12}-([A-Z]{3,4})", re.ASCII)
 _STOCK = re.compile(r"([A-Z0-9]+(?:[-&][A-Z0-9]+)*)(?:\.([A-Z]{1,4}))?", re.ASCII)
-_FUND = re.compile(r"0P[0-9A-Z]{8}|[A-Z]{4}X", re.ASCII)
+_FUND = re.compile(r"0P[0-9A-Z]{8}(\.[A-Z]{1,4})?|[A-Z]{4}X", re.ASCII)
 
 
 class AssetClass(Enum):
@@ -46,30 +46,44 @@ class Instrument:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The instrument of Yahoo's spelling; case is folded, blanks around it ignored.
+        """The instrument of Yahoo's spelling; case is folded, spaces around it ignored.
 
         Raises:
             BadInput: anything that is not in the grammar: ``AAPL``, ``BRK-B``, ``AZN.L``,
                 ``^GSPC``, ``BTC-USD``, ``EURUSD=X``, ``ES=F``, ``ESZ26.CME``.
         """
-        key = str(text).strip().upper()
+        key = _ascii(text).strip(" ").upper()
         if len(key) > LONGEST:
             raise BadInput(
-                f"'{key[:LONGEST]}...' is longer than {LONGEST} characters; use Yahoo's spelling"
+                f"{_shown(key)} is longer than {LONGEST} characters; use Yahoo's spelling"
             )
         _classify(key)
         return cls(key)
 
     @property
     def asset_class(self) -> AssetClass:
+        """What kind of thing it is, as far as the spelling tells."""
         return _classify(self.key)[0]
 
     @property
     def venue(self) -> Venue:
+        """Where it trades, as far as the spelling tells."""
         return _classify(self.key)[1]
 
     def __str__(self) -> str:
         return self.key
+
+
+def _ascii(text: object) -> str:
+    """The text itself: None would become the stock NONE, and a sharp s folds into SS."""
+    if isinstance(text, str) and text.isascii():
+        return text
+    raise BadInput(f"{_shown(text)} is not an instrument; use Yahoo's spelling, in ASCII")
+
+
+def _shown(text: object) -> str:
+    """As it may stand in a message: short, one line."""
+    return repr(text if len(str(text)) <= LONGEST else str(text)[:LONGEST] + "...")
 
 
 def _classify(key: str) -> tuple[AssetClass, Venue]:
@@ -106,7 +120,7 @@ def _stock(key: str) -> tuple[AssetClass, Venue]:
         )
     else:
         raise BadInput(f"the venue '.{suffix}' of {key!r} is not known; see docs/instruments.md")
-    if _FUND.fullmatch(stem):
+    if _FUND.fullmatch(key):
         return AssetClass.FUND, venue
     if key in venues.TREASURY_ETFS:
         return AssetClass.BOND, venue

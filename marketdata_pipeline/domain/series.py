@@ -28,7 +28,7 @@ class Series:
         """
         instrument, bar, timeframe = str(text).partition("|")
         if not bar or "|" in timeframe:
-            raise BadInput(f"'{str(text)[:60]}' is no series; write it as AAPL|1d")
+            raise BadInput(f"{str(text)[:60]!r} is no series; write it as AAPL|1d")
         return cls(Instrument.parse(instrument), Timeframe.parse(timeframe))
 
     @property

@@ -46,14 +46,17 @@ class Timeframe(Enum):
 
     @property
     def base(self) -> "Timeframe | None":
+        """The timeframe that this one is derived from, or None where it is fetched."""
         return None if self._base is None else Timeframe.parse(self._base)
 
     @property
     def intraday(self) -> bool:
+        """Whether bars are labelled by an instant, not by a date."""
         return self.length < timedelta(days=1)
 
     @property
     def derived(self) -> bool:
+        """Whether it is never fetched."""
         return self._base is not None
 
     @classmethod
@@ -64,14 +67,14 @@ class Timeframe(Enum):
             BadInput: unknown spellings, and ``1M``, which some read as a minute, others as a
                 month.
         """
-        spelling = str(text).strip()
+        spelling = str(text).strip(" ")
         for member in cls:
             if spelling in _SPELLINGS[member.key].split():
                 return member
         known = ", ".join(member.key for member in cls)
         if spelling in {"M", "1M"}:
             raise BadInput(f"'{spelling}' can mean a minute or a month; write one of {known}")
-        raise BadInput(f"'{spelling[:40]}' is no timeframe; use one of {known}")
+        raise BadInput(f"{spelling[:40]!r} is no timeframe; use one of {known}")
 
     def __str__(self) -> str:
         return self.key
