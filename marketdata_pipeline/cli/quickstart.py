@@ -3,15 +3,16 @@
 Not here: the update (ingest), drawing the page (reading.page).
 """
 
-from dataclasses import dataclass
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
 
 from marketdata_pipeline.cli.child import Run, materialize_range
 from marketdata_pipeline.cli.progress import followed, refuse_failure
-from marketdata_pipeline.cli.reading import overview_table, page_path, source
+from marketdata_pipeline.cli.reading import overview_table, page_path
 from marketdata_pipeline.cli.simulating import market_start, simulator_beside
 from marketdata_pipeline.cli.state import State, console, state_of
 from marketdata_pipeline.database.home import History, Home, Mode, make_home, open_home
@@ -23,7 +24,7 @@ from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import partition_range, register_instruments
 from marketdata_pipeline.providers.yahoo.reachable import yahoo_answers
 from marketdata_pipeline.reading.opened import data_of
-from marketdata_pipeline.reading.page import Chart, Row, write_page
+from marketdata_pipeline.reading.homepage import write_home_page
 from marketdata_pipeline.store.tracking import Tracking
 
 STOCKS = tuple(Instrument(key) for key in ("AAPL", "MSFT", "IBM", "GOOGL", "META"))
@@ -111,9 +112,21 @@ def _report(home: Home, run: Run) -> None:
     sent = {one.series: one.requests for one in run.done}
     out.print()
     out.print(overview_table(overviews, sent))
-    rows = [_row(one.summary.series, overviews, sent) for one in data.overviews()]
-    charts = [_chart(home, one.summary.series) for one in overviews if one.summary.rows]
     page = page_path(home)
-    write_page(page, charts, rows, source=_origin(home), generated_at=home.clock.wall_now())
+    write_home_page(page, data, overviews, sent)
     out.print(f"\ncandles: {page}")
     out.print(_next(home))
+
+
+def _next(home: Home) -> str:
+    """Commands to try, each as it can be typed here."""
+    here = "marketdata" if which("marketdata") else Path(sys.executable).with_name("marketdata")
+    return "\n".join(
+        [
+            "next:",
+            f"  export MARKETDATA_HOME={home.folder} DAGSTER_HOME={home.dagster}",
+            f"  {here} bars AAPL 1d --chart",
+            f"  {here} status",
+            f"  {here} ui",
+        ]
+    )

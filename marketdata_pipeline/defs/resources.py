@@ -11,7 +11,7 @@ from datetime import timedelta
 import dagster as dg
 
 from marketdata_pipeline.config import Settings, load_settings
-from marketdata_pipeline.database.home import Home, open_home
+from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import RateLimit
 from marketdata_pipeline.errors import MarketDataError
@@ -75,7 +75,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     store = BarStore(home.engine, home.bars, home.clock)
     verdicts = Verdicts(home.engine, home.clock)
     tracking = Tracking(home.engine, home.clock)
-    thresholds = Thresholds(settings.completeness_minimum, settings.freshness_tolerance)
+    thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
     updater = Updater(
         store=store,
         catalog=Catalog(home.engine, home.clock),
@@ -93,5 +93,23 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         clock=home.clock,
         picture_limit=settings.picture_limit,
         failure_share=settings.failure_share,
-        refresh_delay=timedelta(minutes=settings.refresh_daily_delay),
+        refresh_delay=settings.refresh_delay,
+    )
+
+
+def _yahoo(settings: Settings, home: Home) -> Provider:
+    """Yahoo behind its gate: the real one for a live home, the simulator for a replay home."""
+    from marketdata_pipeline.providers.yahoo import Yahoo
+    from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
+
+    hourly = timedelta(hours=1)
+    limit = RateLimit(settings.yahoo_requests_per_hour, hourly, settings.yahoo_burst)
+    governor = Governor(home.engine, home.clock)
+    governor.register(Yahoo.name, limit)
+    replay = home.mode is Mode.REPLAY
+    return Yahoo(
+        governor.gate(Yahoo.name, max_wait=settings.turn_wait),
+        home.clock,
+        Endpoint.simulator(settings.simulator_url) if replay else Endpoint.live(),
+        Timeouts(settings.connect_timeout, settings.read_timeout),
     )

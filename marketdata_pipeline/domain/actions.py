@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum, StrEnum
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -127,6 +128,32 @@ def rounding_interval(prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low = np.where(single, (down + prices) / 2, (wide_down + prices) / 2)
         high = np.where(single, (up + prices) / 2, (wide_up + prices) / 2)
     return low, high
+
+
+def as_paid(actions: Iterable[Action], splits: Iterable[Action]) -> tuple[Action, ...]:
+    """Actions whose payments were divided by every later split, with the cash as it was paid.
+
+    A payment comes rounded to six decimals, so what was paid is the decimal with the fewest
+    digits inside that rounding interval times the ratio of the ``splits`` after its ex-date.
+    Source: Yahoo's chart events (AAPL of 2012-08-09 paid 2.65 and reads 0.094643 after 7:1, 4:1).
+    """
+    known = splits_of(splits)
+    paid = []
+    for one in actions:
+        ratio = prod((each.value for each in known if each.ex_date > one.ex_date), start=Fraction(1))
+        value = one.value if one.kind is ActionKind.SPLIT else _unrounded(one.value, ratio)
+        paid.append(Action(one.ex_date, one.kind, value))
+    return tuple(paid)
+
+
+def _unrounded(amount: Fraction, ratio: Fraction) -> Fraction:
+    if ratio == 1:
+        return amount
+    for digits in range(_MOST_DIGITS + 1):
+        candidate = round(amount * ratio, digits)
+        if abs(candidate / ratio - amount) <= _HALF_A_MICRO:
+            return Fraction(candidate)
+    return amount * ratio
 
 
 def adjust_for_splits(bars: pd.DataFrame, series: Series, splits: Iterable[Action]) -> pd.DataFrame:

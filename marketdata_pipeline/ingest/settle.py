@@ -73,7 +73,7 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
     """
     bars = reply.bars
     if reply.basis is Basis.SPLIT_ADJUSTED:
-        bars = raw_from_split_adjusted(bars, reply.series, _in_effect(reply, known))
+        bars = raw_from_split_adjusted(bars, reply.series, splits_in_effect(reply, known))
     bad = contract.bad_rows(bars, reply.series, reply.market_at)
     if len(bad) > max(1, _TOLERATED_SHARE * len(bars)):
         raise MalformedReply(
@@ -87,7 +87,7 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
     return Settled(kept, tuple(bad))
 
 
-def _in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:
+def splits_in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:
     """The splits that the provider has divided by at the reply's market instant.
 
     A split is in effect from the open of its first session on.

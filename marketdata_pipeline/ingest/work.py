@@ -3,24 +3,24 @@
 Not here: many instruments at once (update), and what becomes of one reply (settle).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import structlog
 
-from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.actions import Action, as_paid, splits_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
-from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MalformedReply, ProviderError, Unavailable
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
-from marketdata_pipeline.ingest.settle import Listing, actions_only, settle
+from marketdata_pipeline.ingest.settle import Listing, actions_only, settle, splits_in_effect
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -109,9 +109,9 @@ class InstrumentWork:
         for ask in todo.asks:
             reply = provider.fetch(series, ask.window)
             tally.requests += reply.requests
-            self._learn(reply)
+            self._learn_splits(reply)
             self._know_actions(provider, reply, oldest, tally)
-            self._settle(reply, ask, todo.out_of_depth, tally)
+            self._settle(self._as_paid(reply), ask, todo.out_of_depth, tally)
 
     def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
         return plan(
@@ -123,12 +123,23 @@ class InstrumentWork:
             market_now=self.clock.market_now(),
         )
 
-    def _learn(self, reply: Reply) -> None:
+    def _learn_splits(self, reply: Reply) -> None:
         self.first_trade = reply.first_trade or self.first_trade
-        latest = {(one.ex_date, one.kind): one for one in (*self.actions, *reply.actions)}
-        self.actions = tuple(latest.values())
+        self._add(splits_of(reply.actions))
         if reply.actions_within is not None:
             self.actions_known = merge([*self.actions_known, reply.actions_within])
+
+    def _add(self, actions: Iterable[Action]) -> None:
+        latest = {(one.ex_date, one.kind): one for one in (*self.actions, *actions)}
+        self.actions = tuple(latest.values())
+
+    def _as_paid(self, reply: Reply) -> Reply:
+        """The reply with payments as they were paid; every later split is known by now."""
+        if reply.basis is not Basis.SPLIT_ADJUSTED:
+            return reply
+        paid = as_paid(reply.actions, splits_in_effect(reply, self.actions))
+        self._add(paid)
+        return replace(reply, actions=paid)
 
     def _know_actions(
         self, provider: Provider, reply: Reply, oldest: datetime, tally: Tally
@@ -142,8 +153,8 @@ class InstrumentWork:
         daily = Series(self.instrument, Timeframe.D1)
         wide = provider.fetch(daily, TimeRange(oldest, reply.market_at))
         tally.requests += wide.requests
-        self._learn(wide)
-        actions_only(self.store, wide, Listing(self.first_trade, self.run_id))
+        self._learn_splits(wide)
+        actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
         if subtract([needed], self.actions_known):
             raise MalformedReply(
                 f"{reply.series}: {provider.name} does not tell all splits of "
