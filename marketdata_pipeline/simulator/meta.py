@@ -44,6 +44,8 @@ _EXCHANGES = {
     "CRYPTO": ("CCC", "CCC"),
     "FX": ("CCY", "CCY"),
 }
+_EXTENDED_HOURS = {"XNYS": (4, 20), "XTSE": (8, 17)}
+"""Local hours at which pre-market begins and post-market ends, by calendar."""
 _ROUND_THE_CLOCK = {AssetClass.CRYPTO, AssetClass.FX, AssetClass.FUTURE}
 
 
@@ -110,10 +112,11 @@ def _trading_day(instrument: Instrument, opened: int, closed: int) -> TradingDay
     if instrument.asset_class in _ROUND_THE_CLOCK:
         closed = opened + 24 * _HOUR - _MINUTE
     early, late = opened, closed
-    if _has_prepost(instrument):
+    hours = _EXTENDED_HOURS.get(instrument.venue.calendar)
+    if hours:
         zone = instrument.venue.zone
-        early = int(_local(opened, zone).replace(hour=4, minute=0).timestamp())
-        late = int(_local(closed, zone).replace(hour=20, minute=0).timestamp())
+        early = int(_local(opened, zone).replace(hour=hours[0], minute=0).timestamp())
+        late = int(_local(closed, zone).replace(hour=hours[1], minute=0).timestamp())
     return TradingDay(Period(early, opened), Period(opened, closed), Period(closed, late))
 
 

@@ -1,0 +1,1 @@
+"""Tests of the simulator; yfinance_client.py and histories.py are shared by several."""
