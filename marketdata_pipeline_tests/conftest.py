@@ -16,6 +16,10 @@ from pathlib import Path
 import hypothesis
 import psycopg2
 import pytest
+from sqlalchemy import Engine
+
+from marketdata_pipeline.database.engine import open_engine
+from marketdata_pipeline.database.migrate import upgrade
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,6 +85,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'catalog.sqlite'}"
     url: str = request.getfixturevalue("postgres_url")  # only now: SQLite needs no server
     return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a catalog with empty tables: once on SQLite, once on Postgres."""
+    engine = open_engine(database_url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
 
 
 @contextmanager

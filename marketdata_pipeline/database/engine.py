@@ -40,7 +40,8 @@ def open_engine(url: str | URL) -> Engine:
     if parsed.drivername == _POSTGRES:
         engine = create_engine(parsed, pool_pre_ping=True, connect_args=_postgres_args(parsed))
     else:
-        engine = create_engine(parsed, connect_args={"timeout": LOCK_SECONDS})
+        bounds = {} if "timeout" in parsed.query else {"timeout": LOCK_SECONDS}
+        engine = create_engine(parsed, connect_args=bounds)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -94,7 +95,7 @@ def _parsed(url: str | URL) -> URL:
             "postgresql://user:password@host/name"
         )
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database in {None, "", ":memory:"}:
+        if parsed.host or parsed.username or parsed.database in {None, "", ":memory:"}:
             raise BadInput("the catalog needs a file: sqlite:///folder/catalog.sqlite")
         return parsed.set(drivername="sqlite")
     return parsed.set(drivername=_POSTGRES)

@@ -1,0 +1,152 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, Table, delete, insert, text
+
+from marketdata_pipeline.database.engine import open_engine, writing
+from marketdata_pipeline.database.metadata import (
+    actions,
+    chunks,
+    coverage,
+    fetches,
+    home,
+    instruments,
+    metadata,
+    series,
+)
+from marketdata_pipeline.errors import StoreError
+
+INSTRUMENT = {"id": 1, "key": "AAPL", "asset_class": "equity", "venue": "XNYS"}
+SERIES = {"id": 1, "key": "AAPL|1d", "instrument_id": 1, "timeframe": "1d"}
+FETCH = {
+    "id": 1,
+    "series_id": 1,
+    "kind": "reply",
+    "provider": "yahoo",
+    "origin": "yahoo",
+    "window_start": 0,
+    "window_end": 10,
+    "basis": "raw",
+    "market_at": 10,
+    "fetched_at": 10,
+    "committed_at": 10,
+    "rows": 1,
+    "requests": 1,
+    "dropped": "[]",
+}
+CHUNK = {
+    "series_id": 1,
+    "fetch_id": 1,
+    "part": "all",
+    "seq": 1,
+    "ts_min": 0,
+    "ts_max": 0,
+    "rows": 1,
+    "schema": 1,
+    "state": 0,
+    "data": b"x",
+    "checksum": "c",
+}
+SPAN = {"series_id": 1, "start": 0, "end": 10, "kind": "answered"}
+LIVE = {"id": 1, "mode": "live", "created_at": 0}
+ACTION = {
+    "instrument_id": 1,
+    "ex_date": "2020-08-31",
+    "kind": "split",
+    "numerator": "4",
+    "denominator": "1",
+    "fetch_id": 1,
+}
+
+
+CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
+    (home, LIVE, {"id": 2}),
+    (home, LIVE, {"mode": "both"}),
+    (home, LIVE, {"mode": "replay"}),
+    (home, LIVE, {"history": "recorded"}),
+    (instruments, {**INSTRUMENT, "id": 2, "key": "MSFT"}, {"key": "AAPL"}),
+    (series, {**SERIES, "id": 2, "key": "AAPL|1h"}, {"key": "AAPL|1d"}),
+    (series, {**SERIES, "id": 2, "key": "AAPL|1h"}, {"instrument_id": 99}),
+    (series, {**SERIES, "id": 2, "key": "AAPL|1h"}, {"first_ts": 2, "last_ts": 1}),
+    (series, {**SERIES, "id": 2, "key": "AAPL|1h"}, {"rows": -1}),
+    (fetches, {**FETCH, "id": 2}, {"kind": "guess"}),
+    (fetches, {**FETCH, "id": 2}, {"kind": "derived"}),
+    (fetches, {**FETCH, "id": 2}, {"base_version": 1}),
+    (fetches, {**FETCH, "id": 2}, {"window_end": 0}),
+    (fetches, {**FETCH, "id": 2}, {"requests": -1}),
+    (chunks, CHUNK, {"ts_max": -1}),
+    (chunks, CHUNK, {"rows": 0}),
+    (chunks, CHUNK, {"path": "both"}),
+    (chunks, CHUNK, {"data": None}),
+    (chunks, CHUNK, {"fetch_id": 99}),
+    (coverage, SPAN, {"end": 0}),
+    (coverage, SPAN, {"kind": "maybe"}),
+    (coverage, SPAN, {"kind": "hole"}),
+    (actions, ACTION, {"kind": "merger"}),
+    (actions, ACTION, {"fetch_id": 99}),
+]
+"""A table, a row that it takes, and what turns that row into one that it refuses."""
+
+
+@pytest.fixture
+def filled(engine: Engine) -> Engine:
+    with writing(engine) as connection:
+        for table, row in ((instruments, INSTRUMENT), (series, SERIES), (fetches, FETCH)):
+            connection.execute(insert(table).values(row))
+    return engine
+
+
+def test_the_database_refuses_rows_that_cannot_be(filled: Engine) -> None:
+    taken = []
+    for table, good, wrong in CANNOT_BE:
+        try:
+            with writing(filled) as connection:
+                connection.execute(insert(table).values({**good, **wrong}))
+        except StoreError:
+            continue
+        taken.append((table.name, wrong))
+    assert taken == []
+
+
+def test_the_same_rows_without_the_fault_are_taken(filled: Engine) -> None:
+    for table, good, _ in CANNOT_BE:
+        with pytest.raises(ZeroDivisionError), writing(filled) as connection:  # noqa: PT012
+            connection.execute(insert(table).values(dict(good)))
+            raise ZeroDivisionError  # rolled back, so that the next is not a duplicate
+
+
+@pytest.mark.parametrize(
+    "table", [one for one in metadata.sorted_tables if "id" in one.c and one is not home]
+)
+def test_the_id_of_a_deleted_row_is_never_given_again(
+    database_url: str, engine: Engine, table: Table
+) -> None:
+    rows: dict[str, list[dict[str, Any]]] = {
+        "instruments": [INSTRUMENT, {**INSTRUMENT, "key": "MSFT"}],
+        "series": [SERIES, {**SERIES, "key": "AAPL|1h"}],
+        "fetches": [FETCH, FETCH],
+        "chunks": [CHUNK, CHUNK],
+    }
+    first, second = ({**row} for row in rows[table.name])
+    first.pop("id", None)
+    second.pop("id", None)
+    with writing(engine) as connection:
+        if database_url.startswith("sqlite"):
+            connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        for parent, row in ((instruments, INSTRUMENT), (series, SERIES), (fetches, FETCH)):
+            if parent is table:
+                break
+            connection.execute(insert(parent).values(row))
+        old = connection.execute(insert(table).values(first).returning(table.c.id)).scalar_one()
+        connection.execute(delete(table).where(table.c.id == old))
+        new = connection.execute(insert(table).values(second).returning(table.c.id)).scalar_one()
+    assert new > old
+
+
+def test_a_url_of_any_engine_knows_all_tables(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with writing(engine) as connection:
+        metadata.create_all(connection)
+        metadata.drop_all(connection)
+    engine.dispose()

@@ -1,0 +1,190 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, inspect, text
+
+from marketdata_pipeline.database.engine import open_engine, reading, writing
+from marketdata_pipeline.database.metadata import REVISIONS, metadata
+from marketdata_pipeline.database.migrate import (
+    MIGRATIONS,
+    check_schema,
+    revision,
+    upgrade,
+)
+from marketdata_pipeline.errors import HomeError
+from marketdata_pipeline_tests.conftest import ROOT
+
+
+def shape_of(connection: Connection, schema: str | None = None) -> dict[str, Any]:
+    """Everything that a database tells of our tables."""
+    look = inspect(connection)
+    return {
+        table: {
+            "columns": [
+                (one["name"], str(one["type"]), one["nullable"], one["default"])
+                for one in look.get_columns(table, schema)
+            ],
+            "primary key": look.get_pk_constraint(table, schema),
+            "unique": _sorted(look.get_unique_constraints(table, schema)),
+            "foreign": _sorted(
+                one | {"referred_schema": None} for one in look.get_foreign_keys(table, schema)
+            ),
+            "checks": _sorted(look.get_check_constraints(table, schema)),
+            "indexes": _sorted(look.get_indexes(table, schema)),
+        }
+        for table in sorted(look.get_table_names(schema))
+        if table != "alembic_version"
+    }
+
+
+def _sorted(found: Any) -> list[str]:
+    return sorted(str(sorted(one.items())) for one in found)
+
+
+def test_the_revisions_make_exactly_the_tables_of_the_metadata_on_sqlite(tmp_path: Path) -> None:
+    migrated = open_engine(f"sqlite:///{tmp_path}/migrated.sqlite")
+    created = open_engine(f"sqlite:///{tmp_path}/created.sqlite")
+    upgrade(migrated)
+    with writing(created) as connection:
+        metadata.create_all(connection)
+    with reading(migrated) as left, reading(created) as right:
+        assert shape_of(left) == shape_of(right)
+        assert _autoincrementing(left) == _autoincrementing(right) != set()
+    migrated.dispose()
+    created.dispose()
+
+
+def _autoincrementing(connection: Connection) -> set[str]:
+    found = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+    return set(connection.execute(found).scalars())
+
+
+def test_the_revisions_make_exactly_the_tables_of_the_metadata_on_postgres(
+    postgres_url: str,
+) -> None:
+    engine = open_engine(postgres_url)
+    upgrade(engine)
+    with writing(engine) as connection:
+        connection.execute(text("CREATE SCHEMA created"))
+        metadata.create_all(connection.execution_options(schema_translate_map={None: "created"}))
+    with reading(engine) as connection:
+        created = str(shape_of(connection, "created")).replace("created.", "")
+        assert str(shape_of(connection)) == created
+    engine.dispose()
+
+
+def test_the_list_of_revisions_is_the_one_of_the_files() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    found = [one.revision for one in ScriptDirectory.from_config(config).walk_revisions()]
+    assert tuple(reversed(found)) == REVISIONS
+
+
+def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
+    with reading(engine) as connection:
+        before = shape_of(connection)
+    upgrade(engine)
+    check_schema(engine)
+    with reading(engine) as connection:
+        assert revision(connection) == REVISIONS[-1]
+        assert shape_of(connection) == before
+
+
+def test_two_upgrades_at_once_take_turns(database_url: str) -> None:
+    engines = [open_engine(database_url) for _ in range(4)]
+    failed: list[BaseException] = []
+
+    def run(engine: Engine) -> None:
+        try:
+            upgrade(engine)
+        except BaseException as error:  # noqa: BLE001 - it is reported by the test's thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(engine,)) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    check_schema(engines[0])
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [("0000", "written by a newer version"), ("9999", "written by a newer version")],
+)
+def test_an_unknown_revision_is_a_newer_version(engine: Engine, stored: str, said: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": stored})
+    for use in (check_schema, upgrade):
+        with pytest.raises(HomeError, match=said):
+            use(engine)
+
+
+def test_an_older_revision_is_told_to_run_init(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = (*REVISIONS, "later")
+    monkeypatch.setattr("marketdata_pipeline.database.migrate.REVISIONS", newer)
+    with pytest.raises(HomeError, match="older version; run marketdata init"):
+        check_schema(engine)
+
+
+def test_a_catalog_without_tables_is_told_to_run_init(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with pytest.raises(HomeError, match="empty; run marketdata init"):
+        check_schema(engine)
+    engine.dispose()
+
+
+def test_an_upgrade_that_fails_leaves_no_table(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marketdata_pipeline.database.migrations.versions import r0001_first_tables as first
+
+    monkeypatch.setattr("alembic.op.create_index", _refuse)
+    assert first.revision == REVISIONS[0]
+    engine = open_engine(database_url)
+    with pytest.raises(ZeroDivisionError):
+        upgrade(engine)
+    with reading(engine) as connection:
+        assert inspect(connection).get_table_names() == []
+    engine.dispose()
+
+
+def _refuse(*_arguments: object, **_named: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_alembic_is_imported_by_an_upgrade_only() -> None:
+    code = (
+        "import sys\n"
+        "from marketdata_pipeline.database import home, migrate, retry\n"
+        "print('alembic' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_the_way_back_drops_every_table(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with reading(engine) as connection:
+        assert shape_of(connection) == {}
