@@ -50,11 +50,13 @@ def get_ohlcv(
         StoreError: the catalog or a file is unreadable.
     """
     from marketdata_pipeline.config import load_settings
+    from marketdata_pipeline.domain.instrument import Instrument
     from marketdata_pipeline.domain.series import Series
+    from marketdata_pipeline.domain.timeframe import Timeframe
     from marketdata_pipeline.reading.data import label_range, parse_adjust
     from marketdata_pipeline.reading.opened import opened
 
-    series = Series.parse(f"{instrument}|{timeframe}")
+    series = Series(Instrument.parse(instrument), Timeframe.parse(timeframe))
     basis, within = parse_adjust(adjust), label_range(start, end)
     settings = load_settings()
     with opened(settings.home, settings.database) as data:

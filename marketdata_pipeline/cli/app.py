@@ -3,11 +3,11 @@
 Not here: any command's body.
 """
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from marketdata_pipeline.cli.quickstart import init, quickstart
@@ -22,11 +22,13 @@ from marketdata_pipeline.errors import BadInput, MarketDataError
 FAILED = 1
 BAD_INPUT = 2
 _INTERRUPTED = 130
+_TERMINATED = 143
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a wrong command line; it gives no public name for it."""
 
 app = typer.Typer(
     name="marketdata",
     help="A true OHLCV history of the instruments that portfolios hold.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -39,6 +41,7 @@ for command in (
 @app.callback()
 def common(
     context: typer.Context,
+    *,
     home: Annotated[Path | None, typer.Option(help="The home; default MARKETDATA_HOME.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log every request.")] = False,
 ) -> None:
@@ -48,24 +51,33 @@ def common(
 
 def main() -> None:
     """Run a command; exit code 0, 1 where it failed, 2 where the input cannot be right."""
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    """Being told to end is no death: children are ended too."""
+    sys.exit(_TERMINATED)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and turn every error into one line on standard error."""
     try:
-        code = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as error:
-        return _say(error.format_message(), BAD_INPUT)
+        code = app(arguments or ["--help"], standalone_mode=False)
+    except _UsageError as error:
+        return _say(f"{_said(error)}; see marketdata --help", BAD_INPUT)
     except BadInput as error:
         return _say(str(error), BAD_INPUT)
     except MarketDataError as error:
         return _say(str(error), FAILED)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", _INTERRUPTED)
-    return int(code or 0)
+    return code if isinstance(code, int) else 0
+
+
+def _said(error: Exception) -> str:
+    told = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+    return " ".join(told.split()).rstrip(".")
 
 
 def _say(text: str, code: int) -> int:

@@ -3,6 +3,7 @@
 Not here: what Dagster runs (definitions). An edge starts another as a process, never imports it.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -11,8 +12,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import orjson
 
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -70,7 +69,7 @@ def update_series(
         config |= {"start": within.start.isoformat(), "end": within.end.isoformat()}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
-        file.write_bytes(orjson.dumps({"ops": {"ohlcv": {"config": config}}}))
+        file.write_text(json.dumps({"ops": {"ohlcv": {"config": config}}}), encoding="utf-8")
         asked = ["job", "execute", "-m", _MODULE, "-j", "bars_update", "-c", str(file)]
         return _run(home, asked, follow)
 
@@ -91,7 +90,7 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
     command = [sys.executable, "-m", "dagster", *asked]
     with (
         log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 - Dagster by our own interpreter
             command,
             env=dagster_environment(home),
             stdin=subprocess.DEVNULL,

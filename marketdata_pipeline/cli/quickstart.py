@@ -23,8 +23,8 @@ from marketdata_pipeline.errors import HomeError
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import partition_range, register_instruments
 from marketdata_pipeline.providers.yahoo.reachable import yahoo_answers
-from marketdata_pipeline.reading.opened import data_of
 from marketdata_pipeline.reading.homepage import write_home_page
+from marketdata_pipeline.reading.opened import data_of
 from marketdata_pipeline.store.tracking import Tracking
 
 STOCKS = tuple(Instrument(key) for key in ("AAPL", "MSFT", "IBM", "GOOGL", "META"))
@@ -34,6 +34,7 @@ _PATIENCE = 3.0
 
 def init(
     context: typer.Context,
+    *,
     demo: Annotated[bool, typer.Option("--demo", help="A replay home of recorded bars.")] = False,
 ) -> None:
     """Make the home, or upgrade the one that is there."""

@@ -3,12 +3,11 @@
 Not here: reading it (reading).
 """
 
-import sys
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import pandas as pd
 import typer
 from rich.table import Table
@@ -16,7 +15,9 @@ from rich.table import Table
 from marketdata_pipeline.cli.state import console, state_of
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.bars import PRICES
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.reading.data import Overview, label_range, parse_adjust
 from marketdata_pipeline.reading.opened import data_of
@@ -27,6 +28,7 @@ def bars(
     context: typer.Context,
     instrument: Annotated[str, typer.Argument(help="Yahoo's spelling, e.g. AAPL")],
     timeframe: Annotated[str, typer.Argument(help="1m 5m 15m 1h 4h 1d 1wk")] = "1d",
+    *,
     start: Annotated[str, typer.Option(help="First date wanted.")] = "",
     end: Annotated[str, typer.Option(help="The date before which to end.")] = "",
     last: Annotated[int, typer.Option(help="Only the newest bars; 0 for all.", min=0)] = 20,
@@ -38,14 +40,14 @@ def bars(
     """Show stored bars; never asks a provider."""
     if as_chart + as_csv + as_json > 1:
         raise BadInput("choose one of --chart, --csv and --json")
-    series = Series.parse(f"{instrument}|{timeframe}")
+    series = Series(Instrument.parse(instrument), Timeframe.parse(timeframe))
     within, basis = label_range(start or None, end or None), parse_adjust(adjust)
     with state_of(context).opened() as home:
         frame = data_of(home).bars(series, within, basis, last=last or None)
     if as_csv:
-        sys.stdout.write(frame.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"))
+        print(frame.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"), end="")
     elif as_json:
-        sys.stdout.buffer.write(orjson.dumps(_columns(frame), option=orjson.OPT_APPEND_NEWLINE))
+        print(json.dumps(_columns(frame)))
     elif as_chart:
         console().print(chart(frame, title=_title(frame)), end="")
     else:
@@ -82,6 +84,7 @@ def _table(frame: pd.DataFrame, series: Series) -> Table:
 
 def status(
     context: typer.Context,
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What is kept: series, bars, first and last, coverage, source, errors."""
@@ -90,10 +93,12 @@ def status(
         overviews = data.overviews()
         if as_json:
             told = {**_about(home), "series": [_json(one) for one in overviews]}
-            sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+            print(json.dumps(told))
             return
         about = _about(home)
-        console().print(f"home {about['home']} ({about['mode']}), market time {about['market_now']}")
+        console().print(
+            f"home {about['home']} ({about['mode']}), market time {about['market_now']}"
+        )
         if not overviews:
             console().print("nothing is tracked yet; run: marketdata track AAPL")
             return
@@ -129,7 +134,9 @@ def _json(one: Overview) -> dict[str, object]:
 
 def overview_table(overviews: list[Overview], requests: dict[str, int] | None = None) -> Table:
     """A table of series; ``requests`` of this run, else those ever sent."""
-    table = Table(box=None, header_style="bold")
+    origins = sorted({one.summary.origin for one in overviews if _simulated(one)})
+    caption = f"source: {', '.join(origins)}" if origins else None
+    table = Table(box=None, header_style="bold", caption=caption, caption_justify="left")
     table.add_column("series")
     for name in ("bars", "first", "last", "coverage"):
         table.add_column(name, justify="right")
@@ -144,17 +151,14 @@ def overview_table(overviews: list[Overview], requests: dict[str, int] | None = 
             _spelled(stored.first, stored.series) or "-",
             _spelled(stored.last, stored.series) or "-",
             "-" if one.completeness is None else f"{100 * one.completeness:.2f} %",
-            source(one),
+            stored.provider or "-",
             str(sent),
         )
     return table
 
 
-def source(one: Overview) -> str:
-    """The provider, and the origin where it is not the provider itself."""
-    stored = one.summary
-    same = stored.origin in {"", None, stored.provider}
-    return f"{stored.provider or '-'}" if same else f"{stored.provider} ({stored.origin})"
+def _simulated(one: Overview) -> bool:
+    return one.summary.origin.startswith("simulator:")
 
 
 def _spelled(label: datetime | None, series: Series) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from marketdata_pipeline.cli.child import update_series
+from marketdata_pipeline.cli.child import Run, update_series
 from marketdata_pipeline.cli.progress import followed, refuse_failure
 from marketdata_pipeline.cli.state import State, console, state_of
 from marketdata_pipeline.cli.tracking import Instruments, parse_timeframes
@@ -36,13 +36,18 @@ def backfill(
     within = _within(start, end)
     frames = parse_timeframes(timeframes)
     with state.opened() as home:
-        tracked = {one.instrument: one.timeframes for one in Tracking(home.engine, home.clock).all()}
+        tracked = {
+            one.instrument: one.timeframes for one in Tracking(home.engine, home.clock).all()
+        }
         usual = tuple(state.settings.timeframes)
         series = [
             Series(one, frame) for one in asked for frame in frames or tracked.get(one, usual)
         ]
-        register_instruments(home.dagster, asked)
-    _update(state, series, within)
+    run = _updated(state, series, within)
+    found = {Series.parse(one.series).instrument for one in run.done if one.stored}
+    with state.opened() as home:
+        register_instruments(home.dagster, [one for one in asked if one in found])
+    refuse_failure(run)
 
 
 def refresh(
@@ -62,7 +67,7 @@ def refresh(
         raise BadInput(f"not tracked: {', '.join(map(str, sorted(unknown)))}; see marketdata track")
     if not series:
         raise BadInput("nothing is tracked yet; run: marketdata track AAPL")
-    _update(state, series, None)
+    refuse_failure(_updated(state, series, None))
 
 
 def _within(start: str, end: str) -> TimeRange | None:
@@ -73,11 +78,11 @@ def _within(start: str, end: str) -> TimeRange | None:
     return TimeRange(parse_instant(start), parse_instant(end or "2200-01-01"))
 
 
-def _update(state: State, series: Sequence[Series], within: TimeRange | None) -> None:
+def _updated(state: State, series: Sequence[Series], within: TimeRange | None) -> Run:
     with state.opened() as home:
         run = followed(
             lambda follow: update_series(home, series, within, follow), total=len(series)
         )
     new, requests = sum(one.new for one in run.done), sum(one.requests for one in run.done)
     console().print(f"{new} new bars of {len(run.done)} series, {requests} requests")
-    refuse_failure(run)
+    return run

@@ -120,7 +120,11 @@ def serves(home: Home, url: str) -> bool:
     except (URLError, OSError, ValueError):
         return False
     clock = home.clock
-    return isinstance(clock, ReplayClock) and told.get("market_start") is not None and (
-        datetime.fromisoformat(told["market_start"]) == clock.market_start
-        and datetime.fromisoformat(told["wall_start"]) == clock.wall_start
+    return (
+        isinstance(clock, ReplayClock)
+        and told.get("market_start") is not None
+        and (
+            datetime.fromisoformat(told["market_start"]) == clock.market_start
+            and datetime.fromisoformat(told["wall_start"]) == clock.wall_start
+        )
     )

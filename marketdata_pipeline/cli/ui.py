@@ -31,7 +31,11 @@ def ui(
         port_of_simulator = state.settings.simulator_port
         beside = simulator_beside(home, port_of_simulator) if replay else nullcontext()
         command = [sys.executable, "-m", "dagster", "dev", "-p", str(port), "-h", "127.0.0.1"]
-        target = ["-w", str(_WORKSPACE)] if _WORKSPACE.exists() else ["-m", "marketdata_pipeline.definitions"]
+        target = (
+            ["-w", str(_WORKSPACE)]
+            if _WORKSPACE.exists()
+            else ["-m", "marketdata_pipeline.definitions"]
+        )
         with beside, suppress(KeyboardInterrupt):
             console().print(f"Dagster on http://127.0.0.1:{port}; Ctrl-C ends it")
             ended = subprocess.run(  # noqa: S603 - our own interpreter

@@ -18,7 +18,9 @@ _WORST = 20
 def check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """One spec for each rule."""
     return [
-        dg.AssetCheckSpec(name, asset=key, description=f"{_first_line(rule.__doc__)} Over all series.")
+        dg.AssetCheckSpec(
+            name, asset=key, description=f"{_first_line(rule.__doc__)} Over all series."
+        )
         for name, rule in RULES.items()
     ]
 

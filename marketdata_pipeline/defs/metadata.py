@@ -17,9 +17,7 @@ _PICTURE_ROWS = 60
 
 def describe() -> str:
     """The asset's description, with the table of timeframes."""
-    rows = "\n".join(
-        f"| `{one.key}` | {_source(one)} | {_depth(one.depth)} |" for one in Timeframe
-    )
+    rows = "\n".join(f"| `{one.key}` | {_source(one)} | {_depth(one.depth)} |" for one in Timeframe)
     return (
         "Raw OHLCV bars of every instrument and timeframe. One partition is one series, spelled "
         "`AAPL|1d`; time is no dimension, since the coverage ledger knows what was asked and "

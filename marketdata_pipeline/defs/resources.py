@@ -33,6 +33,7 @@ class Pipeline:
 
     updater: Updater
     store: BarStore
+    catalog: Catalog
     verdicts: Verdicts
     tracking: Tracking
     clock: Clock
@@ -88,6 +89,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     return Pipeline(
         updater=updater,
         store=store,
+        catalog=updater.catalog,
         verdicts=verdicts,
         tracking=tracking,
         clock=home.clock,

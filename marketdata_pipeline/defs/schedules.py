@@ -10,7 +10,7 @@ import dagster as dg
 
 from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.ingest.due import due_series
+from marketdata_pipeline.ingest.due import due_series, resting
 from marketdata_pipeline.ingest.track import series_of
 
 BATCH = 100
@@ -43,9 +43,7 @@ def bars_refresh(
     context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One config-driven run for every 100 instruments that can have news."""
-    unfinished = dg.RunsFilter(
-        statuses=_UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"}
-    )
+    unfinished = dg.RunsFilter(statuses=_UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"})
     if context.instance.get_runs_count(unfinished):
         yield dg.SkipReason("the last refresh is still under way")
         return
@@ -63,9 +61,11 @@ def bars_refresh(
 
 
 def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
+    asleep = resting(opened.catalog.summaries(tracked), opened.clock.wall_now())
+    awake = [one for one in tracked if one not in asleep]
     return due_series(
-        tracked,
-        opened.store.coverage(tracked),
+        awake,
+        opened.store.coverage(awake),
         opened.clock.market_now(),
         delay=opened.refresh_delay,
     )

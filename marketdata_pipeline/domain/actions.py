@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 
 _MOST_DIGITS = 18
+_HALF_A_MICRO = Fraction(1, 2_000_000)
 
 
 class ActionKind(StrEnum):

@@ -21,8 +21,8 @@ from marketdata_pipeline.domain.ranges import (
     subtract,
     to_micros,
 )
-from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.reply import Basis
+from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.settle import commit_over

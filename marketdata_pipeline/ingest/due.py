@@ -3,7 +3,7 @@
 Not here: when somebody looks (schedules) and the update itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from marketdata_pipeline.domain.calendars import calendar_of
@@ -12,8 +12,11 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import UnknownSymbol
+from marketdata_pipeline.store.catalog import SeriesSummary
 
 _LOOK_BACK = timedelta(days=60)
+_REST = timedelta(days=1)
 
 
 def due_series(
@@ -39,6 +42,17 @@ def due_series(
         if end is not None and _has_news(coverage.get(one, Coverage()), end, market_now):
             found.append(one)
     return found
+
+
+def resting(summaries: Iterable[SeriesSummary], wall_now: datetime) -> set[Series]:
+    """Series that a provider does not know: asked again after a day, not at every look."""
+    return {
+        one.series
+        for one in summaries
+        if one.error_category == UnknownSymbol.category
+        and one.error_at is not None
+        and one.error_at > wall_now - _REST
+    }
 
 
 def _calendar_key(instrument: Instrument) -> str:

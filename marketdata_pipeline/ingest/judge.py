@@ -28,6 +28,7 @@ class Judgement:
 
     @property
     def score(self) -> float:
+        """The mean of the verdicts' scores, in [0, 1]."""
         return sum(one.score for one in self.verdicts.values()) / len(self.verdicts)
 
 

@@ -14,6 +14,7 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action, raw_from_split_adjusted, splits_of
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
+from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -175,6 +176,34 @@ def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
         first_trade=reply.first_trade,
     )
     store.commit(write, expected_version=None)
+
+
+def too_deep(
+    store: BarStore, series: Series, provider: str, clock: Clock, listing: Listing
+) -> Coverage:
+    """Remember that the provider does not serve ``listing.too_old``, so that it is not asked again.
+
+    Returns the coverage as it is now.
+    """
+    if listing.too_old is None:
+        raise ValueError("what is too old has to be named")
+    fetch = Fetch(
+        kind=FetchKind.REPLY,
+        provider=provider,
+        origin=provider,
+        window=listing.too_old,
+        basis=Basis.RAW,
+        currency=None,
+        market_at=clock.market_now(),
+        fetched_at=clock.wall_now(),
+        requests=1,
+        run_id=listing.run_id,
+    )
+
+    def noted(_stored: Snapshot) -> Write:
+        return Write(series, fetch, coverage=lambda one: _noting_depth(one, listing.too_old))
+
+    return commit_over(store, series, listing.too_old, noted)[1]
 
 
 def _padded(window: TimeRange) -> TimeRange:

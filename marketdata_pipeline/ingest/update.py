@@ -157,7 +157,7 @@ class _Batch:
         bases = {one.base for one in asked if one.base is not None}
         daily_first = sorted(fetched | bases, key=lambda one: -_GRID.index(one.timeframe))
         for one in daily_first:
-            needed_by = [each for each in asked if each == one or each.base == one]
+            needed_by = [each for each in asked if one in {each, each.base}]
             wish = self._wish(one, needed_by)
             outcome = self._one(work, wish, errors)
             if one in fetched:
@@ -168,10 +168,10 @@ class _Batch:
 
     def _wish(self, series: Series, needed_by: list[Series]) -> Wish:
         """From the earliest bar that any of those that need it starts with."""
+        since = self._since.get(series.instrument)
+        until: datetime | None = None
         if self._wanted is not None:
             since, until = self._wanted.start, self._wanted.end
-        else:
-            since, until = self._since.get(series.instrument), None
         if since is not None:
             since = min(label_floor(each, since) for each in needed_by)
         return Wish(series, since, until)

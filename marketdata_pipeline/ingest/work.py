@@ -17,10 +17,16 @@ from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import MalformedReply, ProviderError, Unavailable
+from marketdata_pipeline.errors import MalformedReply, OutOfDepth, ProviderError, Unavailable
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
-from marketdata_pipeline.ingest.settle import Listing, actions_only, settle, splits_in_effect
+from marketdata_pipeline.ingest.settle import (
+    Listing,
+    actions_only,
+    settle,
+    splits_in_effect,
+    too_deep,
+)
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -107,11 +113,20 @@ class InstrumentWork:
         todo = self._plan(provider, series, wanted)
         oldest = min((ask.window.start for ask in todo.asks), default=wanted.start)
         for ask in todo.asks:
-            reply = provider.fetch(series, ask.window)
+            reply = self._asked(provider, series, ask)
             tally.requests += reply.requests
             self._learn_splits(reply)
             self._know_actions(provider, reply, oldest, tally)
             self._settle(self._as_paid(reply), ask, todo.out_of_depth, tally)
+
+    def _asked(self, provider: Provider, series: Series, ask: Ask) -> Reply:
+        """The provider's reply; that it does not go back so far is remembered as an answer."""
+        try:
+            return provider.fetch(series, ask.window)
+        except OutOfDepth:
+            listing = Listing(self.first_trade, self.run_id, ask.window)
+            self.coverage[series] = too_deep(self.store, series, provider.name, self.clock, listing)
+            raise
 
     def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
         return plan(
@@ -163,9 +178,7 @@ class InstrumentWork:
                 series=str(reply.series),
             )
 
-    def _settle(
-        self, reply: Reply, ask: Ask, too_old: TimeRange | None, tally: Tally
-    ) -> None:
+    def _settle(self, reply: Reply, ask: Ask, too_old: TimeRange | None, tally: Tally) -> None:
         listing = Listing(self.first_trade, self.run_id, too_old)
         stored = settle(self.store, reply, ask.parts, self.actions, listing=listing)
         self.coverage[reply.series] = stored.coverage
@@ -192,4 +205,3 @@ class InstrumentWork:
         )
         tally.rows_new += rows_new
         tally.written.extend(parts)
-

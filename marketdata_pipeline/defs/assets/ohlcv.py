@@ -99,4 +99,3 @@ def _failure(failed: list[Outcome], total: int) -> dg.Failure:
         },
         allow_retries=False,
     )
-

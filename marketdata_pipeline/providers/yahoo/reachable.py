@@ -3,9 +3,14 @@
 Not here: fetching bars.
 """
 
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from marketdata_pipeline.providers.yahoo.endpoint import MARK
+
+if TYPE_CHECKING:
+    from curl_cffi import requests
 
 _URL = "https://query2.finance.yahoo.com/v8/finance/chart/AAPL?range=1d&interval=1d"
 _GOOD = 200
@@ -33,12 +38,18 @@ def yahoo_answers(*, within: float) -> Reachable:
         return Reachable(yes=False, why=f"no answer within {within:g} s")
     except RequestException:
         return Reachable(yes=False, why="no connection")
+    fault = _fault(reply)
+    return Reachable(yes=not fault, why=fault)
+
+
+def _fault(reply: "requests.Response") -> str:
+    """What keeps a reply from being the chart that was asked for; empty where nothing does."""
     if reply.status_code != _GOOD:
-        return Reachable(yes=False, why=f"HTTP {reply.status_code}")
+        return f"HTTP {reply.status_code}"
     if MARK in reply.headers:
-        return Reachable(yes=False, why="a simulator answered in its place")
+        return "a simulator answered in its place"
     try:
-        symbol = reply.json()["chart"]["result"][0]["meta"]["symbol"]
+        symbol = json.loads(reply.content)["chart"]["result"][0]["meta"]["symbol"]
     except (ValueError, KeyError, IndexError, TypeError):
-        return Reachable(yes=False, why="its reply is no chart")
-    return Reachable(yes=symbol == "AAPL", why="it answered for another symbol")
+        return "its reply is no chart"
+    return "" if symbol == "AAPL" else "it answered for another symbol"

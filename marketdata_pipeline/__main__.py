@@ -1,5 +1,0 @@
-"""`python -m marketdata_pipeline` is `marketdata`."""
-
-from marketdata_pipeline.cli.app import main
-
-main()
