@@ -64,7 +64,7 @@ def test_each_setting_is_described_and_says_what_is_allowed(key: str) -> None:
 def test_nothing_needs_to_be_set(here: Path) -> None:
     settings = load_settings()
     assert settings.home == here / ".marketdata"
-    assert (settings.database_url, settings.database_url_text) == (None, None)
+    assert (settings.database_url, settings.database) == (None, None)
     assert settings.secrets() == []
     assert settings.simulator_url == "http://127.0.0.1:8765"
     assert settings.timeframes == DEFAULT_TIMEFRAMES
@@ -242,7 +242,7 @@ def test_a_secret_is_never_shown(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MARKETDATA_DATABASE_URL", URL)
     settings = load_settings()
     assert settings.database_url == SecretStr(URL)
-    assert settings.secrets() == [settings.database_url_text] == [URL]
+    assert settings.secrets() == [settings.database] == [URL]
     assert "geheim" not in f"{settings} {settings!r} {settings.model_dump_json()}"
     monkeypatch.setenv("MARKETDATA_DATABASE_URL", "mysql://me:geheim@db/catalog")
     with pytest.raises(SettingsError) as caught:

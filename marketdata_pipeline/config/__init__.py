@@ -193,11 +193,6 @@ class Settings(BaseSettings):
     )
 
     @property
-    def database_url_text(self) -> str | None:
-        """The secret behind `database_url`, for the one call that opens the catalog."""
-        return None if self.database_url is None else self.database_url.get_secret_value()
-
-    @property
     def simulator_url(self) -> str:
         """Base URL of the simulator, on loopback."""
         return f"http://127.0.0.1:{self.simulator_port}"
