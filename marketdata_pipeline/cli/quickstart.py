@@ -114,7 +114,7 @@ def _report(home: Home, run: Run) -> None:
     out.print()
     out.print(overview_table(overviews, sent))
     page = page_path(home)
-    write_home_page(page, data, overviews, sent)
+    write_home_page(page, data, overviews, sent, home.clock)
     out.print(f"\ncandles: {page}")
     out.print(_next(home))
 
