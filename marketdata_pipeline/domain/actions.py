@@ -141,7 +141,8 @@ def as_paid(actions: Iterable[Action], splits: Iterable[Action]) -> tuple[Action
     known = splits_of(splits)
     paid = []
     for one in actions:
-        ratio = prod((each.value for each in known if each.ex_date > one.ex_date), start=Fraction(1))
+        later = (each.value for each in known if each.ex_date > one.ex_date)
+        ratio = prod(later, start=Fraction(1))
         value = one.value if one.kind is ActionKind.SPLIT else _unrounded(one.value, ratio)
         paid.append(Action(one.ex_date, one.kind, value))
     return tuple(paid)

@@ -35,8 +35,8 @@ class BadRow:
     rule: str
 
 
-def frame(ts: Micros | Sequence[int], columns: Mapping[str, object]) -> pd.DataFrame:
-    """A frame of bars from labels in microseconds and five columns, in the order given."""
+def frame(ts: np.ndarray | Sequence[int], columns: Mapping[str, object]) -> pd.DataFrame:
+    """A frame of bars from labels (microseconds or datetime64) and five columns, as given."""
     index = pd.DatetimeIndex(np.asarray(ts, dtype="datetime64[us]"), tz="UTC", name="ts")
     data = {name: np.asarray(columns[name], dtype=np.float64) for name in COLUMNS}
     return pd.DataFrame(data, index=index)
@@ -129,14 +129,16 @@ def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.Dat
         ContractViolation: wrong columns, dtypes, zone or order, duplicates, or a bad row; the text
             names series, rule and the first row.
     """
-    from pandera.errors import SchemaError
+    from pandera.errors import SchemaError, SchemaErrors
 
     from marketdata_pipeline.domain.contract import BARS
 
     try:
         BARS.validate(bars)
+    except SchemaErrors as error:  # several columns; it is no SchemaError
+        raise ContractViolation(f"{series}: {_said(error.schema_errors[0])}") from error
     except SchemaError as error:
-        raise ContractViolation(f"{series}: {error.reason_code}: {_first_line(error)}") from error
+        raise ContractViolation(f"{series}: {_said(error)}") from error
     bad = bad_rows(bars, series, market_now)
     if bad:
         raise ContractViolation(
@@ -145,5 +147,5 @@ def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.Dat
     return bars
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:160]
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

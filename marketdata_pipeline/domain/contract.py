@@ -8,7 +8,8 @@ import pandera.pandas as pa
 from marketdata_pipeline.domain.bars import COLUMNS, INDEX_DTYPE
 
 BARS = pa.DataFrameSchema(
-    columns={name: pa.Column("float64") for name in COLUMNS},
+    # Numbers that are missing are a rule of bars, which names the row.
+    columns={name: pa.Column("float64", nullable=True) for name in COLUMNS},
     index=pa.Index(
         INDEX_DTYPE,
         name="ts",
