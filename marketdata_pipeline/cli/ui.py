@@ -3,9 +3,12 @@
 Not here: definitions; Dagster runs as a process.
 """
 
+import signal
+import socket
 import subprocess
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +18,9 @@ from marketdata_pipeline.cli.child import dagster_environment
 from marketdata_pipeline.cli.simulating import simulator_beside
 from marketdata_pipeline.cli.state import console, state_of
 from marketdata_pipeline.database.home import Mode
-from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.errors import BadInput, MarketDataError
 
+_PATIENCE = 20.0
 _WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 
 
@@ -36,10 +40,42 @@ def ui(
             if _WORKSPACE.exists()
             else ["-m", "marketdata_pipeline.definitions"]
         )
-        with beside, suppress(KeyboardInterrupt):
+        refuse_taken(port)
+        with beside, _running([*command, *target], dagster_environment(home)) as child:
             console().print(f"Dagster on http://127.0.0.1:{port}; Ctrl-C ends it")
-            ended = subprocess.run(  # noqa: S603 - our own interpreter
-                [*command, *target], env=dagster_environment(home), check=False
-            )
-            if ended.returncode:
-                raise MarketDataError(f"Dagster ended with code {ended.returncode}; see above")
+            if child.wait():
+                raise MarketDataError(f"Dagster ended with code {child.returncode}; see above")
+
+
+def refuse_taken(port: int) -> None:
+    """Say so before Dagster starts, since it would take its time to.
+
+    Raises:
+        BadInput: something listens on the port.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise BadInput(f"port {port} is taken; choose another one: marketdata ui --port 3001")
+
+
+@contextmanager
+def _running(
+    command: list[str], environment: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Dagster as a child that gets the time to end its own children, however this ends."""
+    with subprocess.Popen(command, env=environment) as child:  # noqa: S603 - our own interpreter
+        try:
+            yield child
+        except KeyboardInterrupt:
+            _end(child)
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            _end(child)
+            raise
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    try:
+        child.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
