@@ -33,7 +33,6 @@ SERVED = {
 LEAD = timedelta(days=14)
 """How long before the end of the bars a replay starts, so that each day brings something new."""
 _NOISE = 1e-6
-_SPLIT_FROM = 1.3
 _SPLIT_MATCH = 0.25
 _SAME_PAYMENT = 0.05
 
@@ -128,9 +127,9 @@ def _jumps(
 
 
 def _split_ratio(jump: float, fall: float) -> int:
-    """The whole ratio of a split, or 1: the factor's jump is large and the price fell like it."""
+    """The whole ratio of a split, or 1: the factor jumped by it and the price fell like it."""
     ratio = round(jump)
-    is_split = jump > _SPLIT_FROM and ratio > 1 and abs(fall / ratio - 1) < _SPLIT_MATCH
+    is_split = ratio > 1 and abs(fall / ratio - 1) < _SPLIT_MATCH
     return ratio if is_split else 1
 
 

@@ -74,6 +74,7 @@ def test_a_request_for_minutes_spans_eight_days_at_most() -> None:
 
 
 def test_a_start_after_the_end_is_refused() -> None:
+    assert asked(period1="100", period2="100").end == 100
     status, _, text = refused(period1="200", period2="100")
     assert status == 400
     assert text.endswith("startDate = 200, endDate = 100")

@@ -171,3 +171,29 @@ def test_the_cookie_may_travel_over_plain_http() -> None:
 
 def test_any_other_page_is_missing() -> None:
     assert elsewhere().status == 404
+
+
+def test_events_before_the_range_are_not_listed() -> None:
+    reply = asked(
+        listing(actions=[DIVIDEND]),
+        SATURDAY,
+        interval="1d",
+        events="div",
+        period1=seconds("2024-03-13T04:00Z"),
+        period2=seconds("2024-03-16T04:00Z"),
+    )
+    assert "events" not in reply
+
+
+def test_a_range_in_days_lists_the_events_of_its_sessions() -> None:
+    friday = Action(date(2024, 3, 15), ActionKind.DIVIDEND, Fraction("0.53"))
+    monday = at("2024-03-18T08:00Z")
+    reply = asked(listing(actions=[friday]), monday, interval="1d", range="1d", events="div")
+    assert list(reply["events"]["dividends"]) == [str(seconds("2024-03-15T13:30Z"))]
+    assert reply["meta"]["chartPreviousClose"] == 103.5
+
+
+def test_cash_on_the_day_of_a_split_is_for_each_new_share() -> None:
+    paid = Action(SPLIT.ex_date, ActionKind.DIVIDEND, Fraction("0.53"))
+    reply = asked(listing(actions=[SPLIT, paid]), SATURDAY, **ALL)
+    assert [one["amount"] for one in reply["events"]["dividends"].values()] == [0.53]

@@ -107,3 +107,12 @@ def test_name_and_exchange_are_the_listings_where_it_has_them() -> None:
     meta = asked(of, SATURDAY, **WEDNESDAY)["meta"]
     assert (meta["longName"], meta["exchangeName"]) == ("IBM Corporation", "NYQ")
     assert meta["fullExchangeName"] == "NYSE"
+
+
+def test_small_prices_have_four_digits() -> None:
+    of = listing()
+    penny = replace(of, bars={D1: of.bars[D1] / 1000})
+    meta = asked(penny, SATURDAY, **WEDNESDAY)["meta"]
+    assert meta["priceHint"] == 4
+    assert meta["chartPreviousClose"] == 0.1015
+    assert asked(of, SATURDAY, **WEDNESDAY)["meta"]["priceHint"] == 2

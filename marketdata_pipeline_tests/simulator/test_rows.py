@@ -71,6 +71,15 @@ def test_the_day_in_progress_holds_what_was_traded_so_far() -> None:
     assert forming["low"] <= forming["close"] <= forming["high"]
 
 
+def test_a_rising_day_falls_first_and_a_falling_one_rises_first() -> None:
+    early = at("2024-03-11T14:00:00Z")
+    rising = listing()
+    falling = replace(rising, bars={D1: rising.bars[D1].assign(close=99.5)})
+    forming = [Market(of, early).rows(D1).iloc[0] for of in (rising, falling)]
+    assert forming[0]["close"] < forming[0]["open"] == forming[0]["high"]
+    assert forming[1]["close"] > forming[1]["open"] == forming[1]["low"]
+
+
 @given(st.integers(1, 6 * 3600 + 1799))
 def test_a_bar_in_progress_stays_inside_the_finished_one(passed: int) -> None:
     whole = Market(listing(), SATURDAY).rows(D1).iloc[0]
@@ -101,6 +110,11 @@ def test_behind_intraday_rows_stands_the_last_trade_flat_and_without_volume() ->
     assert trade
     assert trade[0] == seconds("2024-03-11T15:15:27Z")
     assert trade[1].equals(last)
+
+
+def test_in_the_first_second_of_a_bar_no_stamp_comes_twice() -> None:
+    rows = Market(listing("AAPL", H1), at("2024-03-11T14:30:00.5Z")).rows(H1)
+    assert stamps(rows) == ["03-11T13:30:00", "03-11T14:30:00"]
 
 
 def test_after_the_close_the_last_trade_is_stamped_with_the_close() -> None:
@@ -144,12 +158,12 @@ def test_the_adjusted_close_takes_dividends_out() -> None:
 def test_a_missing_price_stays_missing() -> None:
     of = listing("AAPL", D1, H1)
     daily = of.bars[D1].copy()
-    daily.iloc[2] = np.nan
+    daily.iloc[4] = np.nan
     market = Market(replace(of, bars={D1: daily}), SATURDAY)
-    assert market.rows(D1).iloc[2].isna().all()
+    assert market.rows(D1).iloc[4].isna().all()
     last = market.last_trade()
     assert last
-    assert last[1]["close"] == 104.5
+    assert last[1]["close"] == 103.5, "the last price that there is"
 
 
 def test_before_the_first_bar_there_is_no_last_trade() -> None:
@@ -162,3 +176,6 @@ def test_a_day_that_the_calendar_does_not_know_is_a_local_day() -> None:
     saturday = of.bars[D1].iloc[:1].set_index(index)
     rows = Market(replace(of, bars={D1: saturday}), at("2024-03-18T00:00Z")).rows(D1)
     assert stamps(rows) == ["03-16T04:00:00"]
+    assert rows["volume"].tolist() == [1000]
+    noon = Market(replace(of, bars={D1: saturday}), at("2024-03-16T16:00:00Z")).rows(D1)
+    assert noon["volume"].tolist() == [500]
