@@ -111,6 +111,12 @@ def unserved(series: Series, timeframes: Mapping[Timeframe, object]) -> BadInput
     return BadInput(f"{series} is never fetched from Yahoo; it is asked for {known}")
 
 
+def isin(series: Series) -> ProviderError:
+    """The error for an instrument that is spelled like an ISIN."""
+    text = f"{series.instrument} is an ISIN, which Yahoo does not know; use Yahoo's spelling"
+    return _error(UnknownSymbol, text, series)
+
+
 def _error(kind: type[ProviderError], text: str, series: Series) -> ProviderError:
     return kind(text, provider=NAME, series=str(series))
 

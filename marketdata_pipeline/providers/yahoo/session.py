@@ -41,8 +41,8 @@ from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
 from marketdata_pipeline.providers.yahoo.faults import NAME
 from marketdata_pipeline.providers.yahoo.rows import Asked
 
-UNSAID_WAIT = timedelta(minutes=1)
-"""When to come back after a 429 that does not say."""
+UNSAID_WAIT = timedelta(seconds=30)
+"""When to come back after a 429 that does not say; the governor waits as long."""
 
 _LOG = structlog.get_logger()
 _CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
@@ -100,7 +100,9 @@ class YahooSession(Session[Response]):
             HomeError: the reply came from the other world.
         """
         _tame_yfinance()
-        with _calling(Call(self, series)) as call:
+        if yf.utils.is_isin(series.instrument.key):  # it would look the ISIN up, in vain
+            raise faults.isin(series)
+        with calling(Call(self, series)) as call:
             try:
                 frame = yf.Ticker(series.instrument.key, session=self).history(
                     start=asked.start,
@@ -211,7 +213,8 @@ _STUMBLES = (
 
 
 @contextmanager
-def _calling(call: Call) -> Iterator[Call]:
+def calling(call: Call) -> Iterator[Call]:
+    """What yfinance sends in this thread until the block ends belongs to ``call``."""
     _THREAD.call = call
     try:
         yield call

@@ -1,0 +1,1 @@
+"""Tests of the providers: each against recorded replies, and against the simulator."""

@@ -1,0 +1,253 @@
+"""Real yfinance over the session: what is sent, what is never sent, and what comes out."""
+
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import (
+    HomeError,
+    MalformedReply,
+    ProviderTimeout,
+    RateLimited,
+    Unavailable,
+    UnknownSymbol,
+)
+from marketdata_pipeline.providers.yahoo import Yahoo
+from marketdata_pipeline.providers.yahoo.endpoint import Endpoint
+from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
+from marketdata_pipeline_tests.providers.yahoo.canned import (
+    DAY_1,
+    Canned,
+    chart_body,
+    serving,
+)
+
+AAPL = Series.parse("AAPL|1d")
+WEEK = TimeRange(datetime(2024, 3, 11, tzinfo=UTC), datetime(2024, 3, 16, tzinfo=UTC))
+PAST = TimeRange(datetime(2023, 3, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
+GOOD = Canned(chart_body())
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+def test_a_chart_costs_one_request_and_one_turn(clock: FrozenClock) -> None:
+    gate = OpenGate()
+    with serving(GOOD) as server:
+        reply = server.yahoo(clock, gate).fetch(AAPL, WEEK)
+    assert len(reply.bars) == 2
+    assert (reply.requests, len(server.seen), gate.turns) == (1, 1, 1)
+
+
+def test_the_request_is_for_rows_and_all_events_and_names_no_crumb(clock: FrozenClock) -> None:
+    with serving(GOOD) as server:
+        server.yahoo(clock).fetch(AAPL, PAST)
+    path, params = server.seen[0]
+    assert path == "/v8/finance/chart/AAPL"
+    assert params == {
+        "period1": "1677646800",
+        "period2": "1704085200",
+        "interval": "1d",
+        "includePrePost": "false",
+        "events": "div,splits,capitalGains",
+    }
+
+
+def test_the_same_past_window_is_asked_again_each_time(clock: FrozenClock) -> None:
+    with serving(GOOD, Canned(chart_body([DAY_1]))) as server:
+        yahoo = server.yahoo(clock)
+        assert [len(yahoo.fetch(AAPL, WEEK).bars) for _ in range(2)] == [2, 1]
+        for _ in range(2):
+            yahoo.fetch(AAPL, PAST)
+    assert len(server.seen) == 4
+
+
+def test_an_outage_is_forgotten_once_it_is_over(clock: FrozenClock) -> None:
+    with serving(Canned(b"<html>", 503), Canned(b"no json"), GOOD) as server:
+        yahoo = server.yahoo(clock)
+        with pytest.raises(Unavailable):
+            yahoo.fetch(AAPL, PAST)
+        with pytest.raises(MalformedReply):
+            yahoo.fetch(AAPL, PAST)
+        assert yahoo.fetch(AAPL, PAST).requests == 1
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [({"Retry-After": "13"}, 13), ({"retry-AFTER": "soon"}, 30), ({}, 30)]
+)
+def test_a_429_stops_everybody_until_the_time_it_names(
+    clock: FrozenClock, header: dict[str, str], seconds: int
+) -> None:
+    gate = OpenGate()
+    with (
+        serving(Canned(b"Too Many Requests", 429, header)) as server,
+        pytest.raises(RateLimited) as caught,
+    ):
+        server.yahoo(clock, gate).fetch(AAPL, WEEK)
+    assert caught.value.retry_at == clock.wall + timedelta(seconds=seconds)
+    assert (caught.value.provider, caught.value.series) == ("yahoo", "AAPL|1d")
+    assert gate.cooldowns == [timedelta(seconds=13) if seconds == 13 else None]
+    assert len(server.seen) == 1
+
+
+def test_without_a_turn_nothing_is_sent(clock: FrozenClock) -> None:
+    class ShutGate(OpenGate):
+        def turn(self) -> None:
+            raise RateLimited("no turn", retry_at=clock.wall)
+
+    with serving(GOOD) as server, pytest.raises(RateLimited, match="no turn"):
+        server.yahoo(clock, ShutGate()).fetch(AAPL, WEEK)
+    assert server.seen == []
+
+
+def test_a_reply_from_the_other_world_is_refused(clock: FrozenClock) -> None:
+    unmarked = Canned(chart_body(), marked=False)
+    with serving(unmarked) as server, pytest.raises(HomeError, match="is not a simulator"):
+        server.yahoo(clock).fetch(AAPL, WEEK)
+
+
+def test_a_429_from_the_other_world_cools_nothing_down(clock: FrozenClock) -> None:
+    gate = OpenGate()
+    with serving(Canned(b"", 429, marked=False)) as server, pytest.raises(HomeError):
+        server.yahoo(clock, gate).fetch(AAPL, WEEK)
+    assert gate.cooldowns == []
+
+
+def test_nobody_is_followed_elsewhere(clock: FrozenClock) -> None:
+    with (
+        serving(Canned(b"", 302, {"Location": "https://consent.yahoo.com/"})) as server,
+        pytest.raises(Unavailable, match="HTTP 302"),
+    ):
+        server.yahoo(clock).fetch(AAPL, WEEK)
+    assert len(server.seen) == 1
+
+
+def test_a_dead_simulator_says_how_to_start_it(clock: FrozenClock) -> None:
+    with serving(GOOD) as server:
+        yahoo = server.yahoo(clock)
+    sentence = f"the simulator at {server.url} does not answer; start it with: marketdata simulate"
+    with pytest.raises(Unavailable, match=re.escape(sentence)):
+        yahoo.fetch(AAPL, WEEK)
+
+
+def test_a_proxy_is_never_asked_for_a_simulator(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with serving(GOOD) as server:
+        assert server.yahoo(clock).fetch(AAPL, WEEK).requests == 1
+
+
+def test_a_silent_server_is_left_in_time(clock: FrozenClock) -> None:
+    with serving(Canned(delay=1.5)) as server:
+        yahoo = server.yahoo(clock, timeout=0.1)
+        began = time.monotonic()
+        with pytest.raises(ProviderTimeout):
+            yahoo.fetch(AAPL, WEEK)
+        assert time.monotonic() - began < 1.4
+
+
+@pytest.mark.parametrize(("cut", "kind"), [(40, MalformedReply), (0, Unavailable)])
+def test_a_broken_connection_is_told_from_a_short_reply(
+    clock: FrozenClock, cut: int, kind: type[Exception]
+) -> None:
+    with serving(Canned(chart_body(), cut=cut)) as server, pytest.raises(kind) as caught:
+        server.yahoo(clock).fetch(AAPL, WEEK)
+    assert type(caught.value) is kind
+
+
+def test_errors_come_out_whatever_somebody_else_has_set(clock: FrozenClock) -> None:
+    import yfinance
+
+    with serving(GOOD, Canned(b"", 500)) as server:
+        yahoo = server.yahoo(clock)
+        yahoo.fetch(AAPL, WEEK)
+        yfinance.config.debug.hide_exceptions = True
+        with pytest.raises(Unavailable):
+            yahoo.fetch(AAPL, WEEK)
+
+
+def test_what_yfinance_cannot_read_is_malformed(clock: FrozenClock) -> None:
+    hourly = Canned(chart_body(dataGranularity="1h"))  # without trading periods
+    with serving(hourly) as server, pytest.raises(MalformedReply, match="yfinance cannot read"):
+        server.yahoo(clock).fetch(Series.parse("AAPL|1h"), WEEK)
+
+
+def test_an_isin_is_refused_before_it_is_looked_up(clock: FrozenClock) -> None:
+    with serving(GOOD) as server, pytest.raises(UnknownSymbol, match="is an ISIN"):
+        server.yahoo(clock).fetch(Series.parse("US0378331005|1d"), WEEK)
+    assert server.seen == []
+
+
+def test_yfinance_cannot_use_the_session_for_anything_else(clock: FrozenClock) -> None:
+    import yfinance
+
+    with serving(GOOD) as server:
+        server.yahoo(clock).fetch(AAPL, WEEK)
+        with pytest.raises(Unavailable, match="outside of any fetch"):
+            yfinance.Ticker("MSFT").history(period="5d")
+    assert len(server.seen) == 1
+
+
+def test_nothing_but_charts_is_ever_sent(clock: FrozenClock) -> None:
+    from marketdata_pipeline.providers.yahoo.endpoint import Timeouts
+    from marketdata_pipeline.providers.yahoo.session import Call, YahooSession, calling
+
+    session = YahooSession(Endpoint.live(), OpenGate(), clock, Timeouts())
+    for url in (
+        "https://query2.finance.yahoo.com/v10/finance/quoteSummary/AAPL",
+        "https://example.com/v8/finance/chart/AAPL",
+        "http://query2.finance.yahoo.com/v8/finance/chart/AAPL",
+    ):
+        with calling(Call(session, AAPL)), pytest.raises(Unavailable, match="only charts"):
+            session.get(url, params={"period1": 1})
+
+
+def test_two_adapters_in_one_process_do_not_mix(clock: FrozenClock) -> None:
+    """yfinance keeps one session for all threads; the last one given would serve both."""
+    ready = threading.Barrier(2)
+    with serving(GOOD) as left, serving(Canned(chart_body([DAY_1]))) as right:
+
+        def sizes(yahoo: Yahoo) -> set[int]:
+            ready.wait()
+            return {len(yahoo.fetch(AAPL, WEEK).bars) for _ in range(10)}
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(sizes, [left.yahoo(clock), right.yahoo(clock)]))
+    assert found == [{2}, {1}]
+    assert (len(left.seen), len(right.seen)) == (10, 10)
+
+
+def test_a_request_is_one_line_of_the_log(clock: FrozenClock) -> None:
+    with structlog.testing.capture_logs() as lines, serving(GOOD) as server:
+        server.yahoo(clock).fetch(AAPL, WEEK)
+    assert lines == [
+        {
+            "event": "request",
+            "log_level": "debug",
+            "provider": "yahoo",
+            "series": "AAPL|1d",
+            "path": "/v8/finance/chart/AAPL",
+            "status": 200,
+            "ms": 0,
+        }
+    ]
+
+
+def test_a_request_that_fails_is_one_line_too(clock: FrozenClock) -> None:
+    with serving(Canned(chart_body(), cut=0)) as server:
+        yahoo = server.yahoo(clock)
+        with structlog.testing.capture_logs() as lines, pytest.raises(Unavailable):
+            yahoo.fetch(AAPL, WEEK)
+    assert [line["status"] for line in lines] == [0]

@@ -1,0 +1,253 @@
+"""The adapter against the simulator: true bars, and every fault as the error that fits it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from itertools import combinations
+
+import pandas as pd
+import pytest
+
+from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.actions import (
+    adjust_for_splits,
+    raw_from_split_adjusted,
+    splits_of,
+)
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import (
+    MalformedReply,
+    MarketDataError,
+    OutOfDepth,
+    ProviderError,
+    ProviderTimeout,
+    RateLimited,
+    Unavailable,
+    UnknownSymbol,
+)
+from marketdata_pipeline.providers.yahoo import Yahoo
+from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
+from marketdata_pipeline.simulator.faults import KINDS, Fault, Target
+from marketdata_pipeline.simulator.recorded import recorded_history, replay_start
+from marketdata_pipeline.simulator.server import Simulator, running
+from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
+from marketdata_pipeline_tests.simulator.histories import MONDAY, WEEK, history, listing
+
+AAPL = Series.parse("AAPL|1d")
+EVER = TimeRange(datetime(1900, 1, 1, tzinfo=UTC), datetime(2013, 3, 2, tzinfo=UTC))
+BEFORE_SPLIT = TimeRange(datetime(2004, 1, 1, tzinfo=UTC), datetime(2005, 2, 1, tzinfo=UTC))
+SPOILED = (date(2004, 3, 1),)
+BAD_STATUS = {400, 401, 403, 404, 418, 422, 429, 451, 500, 502, 503, 599, 302}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Simulator]:
+    history_ = recorded_history()
+    with running(history_, FrozenClock(market=replay_start(history_))) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(recorded: Simulator) -> Iterator[Simulator]:
+    recorded.requests.clear()
+    yield recorded
+    recorded.faults.clear()
+
+
+def yahoo_at(simulator: Simulator, gate: OpenGate | None = None, *, timeout: float = 10.0) -> Yahoo:
+    endpoint = Endpoint.simulator(simulator.url)
+    clock = FrozenClock(market=simulator.clock.market_now())
+    return Yahoo(gate or OpenGate(), clock, endpoint, Timeouts(timeout, timeout))
+
+
+def truth(simulator: Simulator, series: Series) -> pd.DataFrame:
+    listed = simulator.history.listing(series.instrument)
+    assert listed is not None
+    return listed.bars[series.timeframe]
+
+
+def test_all_of_a_stock_is_one_request_and_equals_what_was_traded(simulator: Simulator) -> None:
+    reply = yahoo_at(simulator).fetch(AAPL, EVER)
+    raw = raw_from_split_adjusted(reply.bars, AAPL, reply.actions)
+    expected = truth(simulator, AAPL)
+    pd.testing.assert_frame_equal(raw, expected.loc[: raw.index[-1]], check_exact=True)
+    contract.validate(raw, AAPL, reply.market_at)
+    assert len(raw) == 3261  # up to the instant of the replay
+    assert raw.index[-1] == pd.Timestamp("2013-02-15", tz="UTC")
+    assert len(simulator.requests) == reply.requests == 1
+
+
+def test_a_reply_says_what_it_is(simulator: Simulator) -> None:
+    reply = yahoo_at(simulator).fetch(AAPL, EVER)
+    assert (reply.provider, reply.origin, reply.currency) == ("yahoo", "simulator:recorded", "USD")
+    assert reply.first_trade == date(2000, 3, 1)
+    assert [one.ex_date for one in splits_of(reply.actions)] == [
+        date(2000, 6, 21),
+        date(2005, 2, 28),
+    ]
+    assert reply.actions_within == TimeRange(EVER.start, reply.market_at)
+
+
+def test_a_window_before_a_split_is_divided_by_it_and_does_not_tell(simulator: Simulator) -> None:
+    yahoo = yahoo_at(simulator)
+    reply = yahoo.fetch(AAPL, BEFORE_SPLIT)
+    assert reply.actions == ()
+    assert reply.actions_within == BEFORE_SPLIT
+    splits = splits_of(yahoo.fetch(AAPL, EVER).actions)
+    raw = raw_from_split_adjusted(reply.bars, AAPL, splits)
+    expected = truth(simulator, AAPL).loc["2004-01-01":"2005-01-31"]
+    pd.testing.assert_frame_equal(raw, expected, check_exact=True)
+    assert (reply.bars["close"] < adjust_for_splits(raw, AAPL, [])["close"]).all()
+
+
+def test_a_delisted_or_unknown_symbol_is_remembered_as_such(simulator: Simulator) -> None:
+    with pytest.raises(UnknownSymbol, match="does not know ZZZZ"):
+        yahoo_at(simulator).fetch(Series.parse("ZZZZ|1d"), EVER)
+    assert len(simulator.requests) == 1
+
+
+def test_what_yahoo_does_not_go_back_to_is_out_of_depth(simulator: Simulator) -> None:
+    with pytest.raises(OutOfDepth, match="within the last 730 days"):
+        yahoo_at(simulator).fetch(Series.parse("AAPL|1h"), BEFORE_SPLIT)
+    assert len(simulator.requests) == 1
+
+
+@pytest.mark.parametrize("timeframe", list(Yahoo.timeframes))
+def test_the_lookbacks_are_within_yahoos(simulator: Simulator, timeframe: Timeframe) -> None:
+    able = Yahoo.timeframes[timeframe]
+    now = simulator.clock.market_now()
+    start = EVER.start if able.depth is None else now - able.depth
+    end = now if able.longest_window is None else start + able.longest_window
+    reply = yahoo_at(simulator).fetch(Series.parse(f"AAPL|{timeframe}"), TimeRange(start, end))
+    assert reply.currency == "USD"
+
+
+BROKEN: list[tuple[Fault, type[ProviderError]]] = [
+    (Fault("truncated"), MalformedReply),
+    (Fault("invalid_json"), MalformedReply),
+    (Fault("empty"), MalformedReply),
+    (Fault("wrong_symbol"), MalformedReply),
+    (Fault("html"), Unavailable),
+    (Fault("reset"), Unavailable),
+    (Fault("slow", seconds=1.0), ProviderTimeout),
+    *[
+        (Fault("status", status=status), RateLimited if status == 429 else Unavailable)
+        for status in sorted(BAD_STATUS)
+    ],
+]
+SERVED = {"drop": 271, "null": 271, "bad_ohlc": 272, "x100": 272, "split_not_applied": 272}
+"""Faults of the data, and how many bars still come: judging those is not the adapter's."""
+
+
+@pytest.mark.parametrize(("fault", "kind"), BROKEN, ids=lambda one: getattr(one, "kind", None))
+def test_each_fault_is_one_request_and_one_of_our_errors(
+    simulator: Simulator, fault: Fault, kind: type[ProviderError]
+) -> None:
+    simulator.faults.add(fault)
+    timeout = 0.2 if fault.kind == "slow" else 10.0
+    with pytest.raises(Exception, match=r".") as caught:
+        yahoo_at(simulator, timeout=timeout).fetch(AAPL, EVER)
+    assert type(caught.value) is kind
+    assert len(simulator.requests) == 1
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_spoiled_data_is_handed_up_as_it_came(simulator: Simulator, kind: str) -> None:
+    fault = Fault(kind) if kind == "split_not_applied" else Fault(kind, dates=SPOILED)
+    simulator.faults.add(fault)
+    assert len(yahoo_at(simulator).fetch(AAPL, BEFORE_SPLIT).bars) == SERVED[kind]
+
+
+def test_every_fault_of_the_simulator_is_tried() -> None:
+    assert {*SERVED, *(fault.kind for fault, _ in BROKEN)} == set(KINDS)
+
+
+def test_the_same_window_comes_once_the_fault_is_over(simulator: Simulator) -> None:
+    yahoo = yahoo_at(simulator)
+    for fault, kind in BROKEN[:5]:
+        simulator.faults.add(Fault(fault.kind, times=1))
+        with pytest.raises(kind):
+            yahoo.fetch(AAPL, BEFORE_SPLIT)
+    assert len(yahoo.fetch(AAPL, BEFORE_SPLIT).bars) == 272
+    assert len(simulator.requests) == 6
+
+
+def test_retry_after_reaches_the_gate(simulator: Simulator) -> None:
+    gate = OpenGate()
+    simulator.faults.add(Fault("status", status=429, retry_after=13))
+    with pytest.raises(RateLimited):
+        yahoo_at(simulator, gate).fetch(AAPL, EVER)
+    assert gate.cooldowns == [timedelta(seconds=13)]
+
+
+def test_three_threads_get_their_own_replies(simulator: Simulator) -> None:
+    gate, symbols = OpenGate(), ("AAPL", "MSFT", "IBM", "GOOGL", "META")
+    yahoo = yahoo_at(simulator, gate)
+    series = [Series.parse(f"{symbol}|1d") for symbol in symbols] * 4
+
+    def same(one: Series) -> bool:
+        reply = yahoo.fetch(one, EVER)
+        raw = raw_from_split_adjusted(reply.bars, one, reply.actions)
+        expected = truth(simulator, one).loc[: raw.index[-1]]
+        return reply.series == one and reply.requests == 1 and raw.equals(expected)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(same, series))
+    assert len(simulator.requests) == gate.turns == len(series)
+
+
+CLASSES = (
+    "AAPL|1m",
+    "AAPL|1h",
+    "AZN.L|15m",
+    "7203.T|1h",
+    "0700.HK|1h",
+    "BTC-USD|1h",
+    "EURUSD=X|5m",
+    "ES=F|1h",
+    "AZN.L|1d",
+    "7203.T|1d",
+    "BTC-USD|1d",
+    "EURUSD=X|1d",
+    "ES=F|1d",
+)
+
+
+@pytest.fixture(scope="module")
+def classes() -> Iterator[Simulator]:
+    frames: dict[str, list[Timeframe]] = {}
+    for one in map(Series.parse, CLASSES):
+        frames.setdefault(one.instrument.key, []).append(one.timeframe)
+    listings = [listing(symbol, *timeframes) for symbol, timeframes in frames.items()]
+    with running(history(*listings), FrozenClock()) as simulator:
+        yield simulator
+
+
+@pytest.mark.parametrize("hours", [0.0, 57.28, 61.0, 93.9])
+@pytest.mark.parametrize("series", [Series.parse(one) for one in CLASSES], ids=str)
+def test_at_any_moment_the_bars_are_those_that_are_closed(
+    classes: Simulator, series: Series, hours: float
+) -> None:
+    """Of every class of instrument; intraday without the one that still grows at Yahoo."""
+    now = MONDAY + timedelta(hours=hours)
+    classes.clock = FrozenClock(market=now)
+    reply = yahoo_at(classes).fetch(series, WEEK)
+    whole = truth(classes, series)
+    bad = contract.bad_rows(whole, series, now)
+    closed = whole[~whole.index.isin([row.ts for row in bad])]
+    pd.testing.assert_frame_equal(reply.bars, closed, check_exact=True, check_freq=False)
+
+
+def test_only_one_of_our_errors_ever_leaves(simulator: Simulator) -> None:
+    """Whatever comes: cookies and crumbs that fail as well, several faults at a time."""
+    yahoo = yahoo_at(simulator)
+    for target in (Target.COOKIE, Target.CRUMB):
+        simulator.faults.add(Fault("status", status=429, target=target))
+    for pair in combinations(["status", "truncated", "invalid_json", "empty", "reset"], 2):
+        simulator.faults.add(*[Fault(kind, times=1) for kind in pair])
+        with suppress(MarketDataError):
+            yahoo.fetch(AAPL, BEFORE_SPLIT)
+    assert {seen.path for seen in simulator.requests} == {"/v8/finance/chart/AAPL"}
