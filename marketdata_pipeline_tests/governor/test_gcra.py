@@ -1,0 +1,74 @@
+from datetime import timedelta
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.ranges import MICROSECOND
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.governor.gcra import SPREAD, Pace, pace_of
+
+
+@st.composite
+def limits(draw: st.DrawFn) -> RateLimit:
+    requests = draw(st.integers(1, 60))
+    return RateLimit(
+        requests,
+        timedelta(microseconds=draw(st.integers(1, 10**7))),
+        draw(st.integers(1, requests)),
+    )
+
+
+def grants(pace: Pace, asked: list[int]) -> list[int]:
+    """When each turn is, of turns that are asked for at these instants: the row's arithmetic."""
+    tat, given_at = 0, []
+    for now in asked:
+        given_at.append(max(now, tat - pace.tau))
+        tat = max(tat, now) + pace.interval
+    return given_at
+
+
+def most_within(instants: list[int], length: int) -> int:
+    """The most instants in any closed window of a length."""
+    at = np.sort(np.array(instants))
+    return int((np.searchsorted(at, at + length, side="right") - np.arange(len(at))).max())
+
+
+@given(limits(), st.lists(st.integers(0, 200_000), min_size=1, max_size=200), st.randoms())
+def test_no_window_ever_sees_more_arrivals_than_the_limit(
+    limit: RateLimit, pauses: list[int], dice: Random
+) -> None:
+    granted = grants(pace_of(limit), np.cumsum(pauses).tolist())
+    spread = SPREAD // MICROSECOND
+    arrivals = [at + dice.randint(0, spread) for at in granted]
+    assert most_within(arrivals, limit.window // MICROSECOND) <= limit.requests
+
+
+@given(limits(), st.integers(1, 3))
+def test_a_crowd_gets_the_burst_at_once_and_the_quota_in_a_window(
+    limit: RateLimit, windows: int
+) -> None:
+    pace = pace_of(limit)
+    assume(limit.requests * windows < 500)
+    granted = grants(pace, [10**12] * (limit.requests * windows))
+    assert granted.count(10**12) == limit.burst
+    length = (limit.window + SPREAD) // MICROSECOND
+    assert most_within(granted, length) <= limit.requests
+    spent = granted[min(limit.requests, len(granted)) - 1] - granted[0]
+    assert spent <= length + limit.requests, "the pace is no slower than it has to be"
+
+
+def test_the_pace_of_ten_a_second_leaves_room_for_the_spread() -> None:
+    assert pace_of(RateLimit(10, timedelta(seconds=1), 1)) == Pace(105_001, 0)
+    assert pace_of(RateLimit(10, timedelta(seconds=1), 3)) == Pace(131_251, 262_502)
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds", "burst"), [(0, 1, 0), (10, 1, 0), (10, 1, 11), (10, 0, 1), (10, -1, 1)]
+)
+def test_a_limit_that_cannot_be_is_refused(requests: int, seconds: int, burst: int) -> None:
+    with pytest.raises(BadInput, match="1 <= burst <= requests"):
+        pace_of(RateLimit(requests, timedelta(seconds=seconds), burst))

@@ -1,0 +1,70 @@
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.tracking import Tracked, Tracking
+from marketdata_pipeline_tests.fakes import FrozenClock
+from marketdata_pipeline_tests.store.writes import START, STOCK, bars_at, write_of
+
+APPLE, COIN = Instrument.parse("AAPL"), Instrument.parse("BTC-USD")
+D1, H1, W1 = Timeframe.D1, Timeframe.H1, Timeframe.W1
+
+
+@pytest.fixture
+def tracking(engine: Engine, clock: FrozenClock) -> Tracking:
+    return Tracking(engine, clock)
+
+
+def test_what_is_put_is_tracked_in_the_order_of_tracking(tracking: Tracking) -> None:
+    coin = Tracked(COIN, (D1,), START, START)
+    apple = Tracked(APPLE, (D1, W1), None, START + timedelta(seconds=1))
+    assert tracking.put(apple) == apple
+    assert tracking.put(coin) == coin
+    assert tracking.all() == [coin, apple]
+    assert tracking.get(COIN) == coin
+    assert tracking.get(Instrument.parse("MSFT")) is None
+
+
+def test_tracking_without_an_instant_starts_now(tracking: Tracking, engine: Engine) -> None:
+    found = tracking.put(Tracked(COIN, (D1,)))
+    assert found.tracked_at is not None
+    if engine.dialect.name == "sqlite":
+        assert found.tracked_at == FrozenClock().wall
+
+
+def test_tracking_again_adds_timeframes_in_the_order_of_the_grid(tracking: Tracking) -> None:
+    tracking.put(Tracked(APPLE, (W1,), START, START))
+    found = tracking.put(Tracked(APPLE, (H1, D1), START, START + timedelta(days=1)))
+    assert found == tracking.get(APPLE) == Tracked(APPLE, (H1, D1, W1), START, START)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "after"), [(5, 3, 3), (3, 5, 3), (5, None, None), (None, 5, None)]
+)
+def test_since_moves_backwards_only(
+    tracking: Tracking, before: int | None, asked: int | None, after: int | None
+) -> None:
+    def instant(days: int | None) -> datetime | None:
+        return None if days is None else START + timedelta(days=days)
+
+    tracking.put(Tracked(APPLE, (D1,), instant(before)))
+    assert tracking.put(Tracked(APPLE, (D1,), instant(asked))).since == instant(after)
+
+
+def test_a_removed_instrument_keeps_its_bars_and_starts_anew(
+    tracking: Tracking, store: BarStore
+) -> None:
+    store.commit(write_of(bars_at([0]), STOCK), expected_version=None)
+    tracking.put(Tracked(APPLE, (D1, W1), START, START))
+    tracking.remove(APPLE)
+    tracking.remove(APPLE)
+    tracking.remove(COIN)
+    assert tracking.all() == []
+    assert tracking.get(APPLE) is None
+    assert len(store.read(STOCK)) == 1
+    later = START + timedelta(days=9)
+    assert tracking.put(Tracked(APPLE, (H1,), later, later)) == Tracked(APPLE, (H1,), later, later)
