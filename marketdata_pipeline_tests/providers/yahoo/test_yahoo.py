@@ -109,7 +109,7 @@ def machine_zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.usefixtures("machine_zone")
 def test_the_machines_zone_changes_nothing(clock: FrozenClock) -> None:
-    with serving(GOOD) as server:
+    with serving(Canned(chart_body())) as server:
         reply = server.yahoo(clock).fetch(AAPL, PAST)
         within = server.yahoo(clock).fetch(AAPL, WEEK)
     assert reply.bars.empty
