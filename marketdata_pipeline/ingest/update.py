@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from itertools import groupby
 
 import structlog
@@ -63,6 +64,7 @@ class Updater:
         provider has no turn within the time allowed, what still needs one fails with the same
         error. Closing the iterator stops before the next instrument.
         """
+        _import_before_threads()
         batch = _Batch(self, self._works(series, run_id), wanted)
         done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         pool = ThreadPoolExecutor(self.at_once, thread_name_prefix="instrument")
@@ -100,6 +102,15 @@ class Updater:
             )
             for one in instruments
         }
+
+
+def _import_before_threads() -> None:
+    """Load what every thread needs: two that import a package at once can lock each other out.
+
+    Source: python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
+    """
+    for name in ("marketdata_pipeline.domain.contract", "pyarrow.parquet"):
+        import_module(name)
 
 
 def _by_instrument(series: Sequence[Series]) -> dict[Instrument, list[Series]]:
