@@ -1,9 +1,8 @@
 """Calendars: grids, closings and opening hours of every kind of market."""
 
-import subprocess
-import sys
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketdata_pipeline.domain import calendars
 from marketdata_pipeline.domain.calendars import EARLIEST, Grid, calendar_of
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
@@ -412,39 +412,39 @@ def test_no_labels_have_no_buckets() -> None:
         assert len(calendar_of(Instrument.parse("AAPL")).bucket(timeframe, nothing)) == 0
 
 
-SCRIPT = """
-import os
-import time
-from marketdata_pipeline.domain import calendars
-from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
-from marketdata_pipeline.domain.timeframe import Timeframe
-
-within = TimeRange(parse_instant("2024-02-20"), parse_instant("2024-04-10"))
-
-def said():
-    calendars._schedule.cache_clear()
-    for symbol in ("AAPL", "0700.HK", "ES=F", "EURUSD=X", "BTC-USD"):
-        calendar = calendars.calendar_of(Instrument.parse(symbol))
-        yield calendar.closed_until(Timeframe.D1, within.end)
-        for timeframe in (Timeframe.H1, Timeframe.D1, Timeframe.W1):
+def all_that_is_said() -> list[object]:
+    calendars._schedule.cache_clear()  # noqa: SLF001 - or the first zone's answer would be kept
+    within = TimeRange(at("2024-02-20"), at("2024-04-10"))
+    said: list[object] = []
+    for symbol in ("AAPL", "0700.HK", "ES=F", "EURUSD=X"):
+        calendar = calendar_of(Instrument.parse(symbol))
+        said.append(calendar.closed_until(D1, within.end))
+        for timeframe in (H1, D1, W1):
             grid = calendar.grid(timeframe, within)
-            yield grid.labels.tobytes(), grid.closes.tobytes()
+            said += [grid.labels.tolist(), grid.closes.tolist()]
+    return said
 
-found = []
-for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
-    os.environ["TZ"] = zone
+
+@pytest.fixture
+def machine_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    def change(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield change
+    monkeypatch.undo()
     time.tzset()
-    found.append(list(said()))
-assert len(found[0]) == 20
-assert found[0] == found[1] == found[2]
-"""
 
 
-def test_the_machines_zone_changes_nothing() -> None:
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT], cwd=Path(__file__).parents[2], check=True
-    )
+def test_the_machines_zone_changes_nothing(machine_zone: Callable[[str], None]) -> None:
+    said = []
+    for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
+        machine_zone(zone)
+        assert (
+            time.tzname[0] == {"UTC": "UTC", "America/New_York": "EST", "Asia/Tokyo": "JST"}[zone]
+        )
+        said.append(all_that_is_said())
+    assert said[0] == said[1] == said[2]
 
 
 # What exchange_calendars is known to get wrong with a pandas that it does not know
