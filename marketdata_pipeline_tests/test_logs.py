@@ -117,6 +117,13 @@ def test_structlogs_own_loggers_are_routed_too(stream: io.StringIO) -> None:
     assert (line["event"], line["n"], line["logger"]) == ("hello", 1, PROVIDER)
 
 
+def test_a_logger_without_a_name_has_that_of_its_module(stream: io.StringIO) -> None:
+    log = structlog.get_logger()
+    setup_logging("info", log_format="json", stream=stream)
+    log.warning("hello")
+    assert [line["logger"] for line in lines(stream)] == [__name__]
+
+
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_no_secret_gets_out_in_fields_lists_objects_or_exceptions(
     stream: io.StringIO, form: str

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.database.home import Home, open_home
-from marketdata_pipeline.logs import setup_logging
+from marketdata_pipeline.logs import redact, setup_logging
 
 
 @dataclass
@@ -30,6 +30,7 @@ class State:
         level = "debug" if self.debug else None
         settings = load_settings(home=self.home, log_level=level)
         setup_logging(settings.log_level, settings.log_levels, settings.log_format)
+        redact(settings.secrets())
         return settings
 
     @contextmanager

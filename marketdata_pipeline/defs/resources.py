@@ -18,7 +18,7 @@ from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
-from marketdata_pipeline.logs import setup_logging
+from marketdata_pipeline.logs import redact, setup_logging
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
@@ -64,6 +64,7 @@ class PipelineResource:
         """
         settings = load_settings()
         setup_logging(settings.log_level, settings.log_levels, settings.log_format)
+        redact(settings.secrets())
         home = open_home(settings.home, database_url=settings.database)
         try:
             yield assemble(settings, home)
