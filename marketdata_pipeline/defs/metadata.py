@@ -3,7 +3,7 @@
 Not here: the picture's drawing (reading.candles).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -46,8 +46,8 @@ def materialization(
         "seconds": dg.MetadataValue.float(round(outcome.seconds, 3)),
     }
     if outcome.first is not None and outcome.last is not None:
-        metadata["first"] = dg.MetadataValue.timestamp(outcome.first)
-        metadata["last"] = dg.MetadataValue.timestamp(outcome.last)
+        metadata["first"] = _label(outcome.first, outcome.series.timeframe)
+        metadata["last"] = _label(outcome.last, outcome.series.timeframe)
     if outcome.judgement is not None:
         percent = round(100 * outcome.judgement.coverage, 3)
         metadata["coverage_percent"] = dg.MetadataValue.float(percent)
@@ -55,6 +55,13 @@ def materialization(
     if store is not None and outcome.rows:
         metadata["candles"] = dg.MetadataValue.md(_picture(outcome, store))
     return dg.AssetMaterialization(key, partition=str(outcome.series), metadata=metadata)
+
+
+def _label(label: datetime, timeframe: Timeframe) -> dg.MetadataValue:
+    """A session's date as text: as an instant it would be the day before in New York's browsers."""
+    if timeframe.intraday:
+        return dg.MetadataValue.timestamp(label)
+    return dg.MetadataValue.text(f"{label:%Y-%m-%d}")
 
 
 def _provider(outcome: Outcome) -> str:
