@@ -1,0 +1,141 @@
+"""From a reply to stored bars."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+
+from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import MalformedReply
+from marketdata_pipeline.ingest.settle import (
+    Listing,
+    Stored,
+    actions_only,
+    settle,
+    splits_in_effect,
+    to_raw,
+    too_deep,
+)
+from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
+
+AAPL = Series.parse("AAPL|1d")
+FEBRUARY = days("2024-02-01", "2024-03-01")
+SPLIT = Action(date(2024, 3, 15), ActionKind.SPLIT, Fraction(2))
+
+
+@pytest.fixture
+def reply(world: World) -> Reply:
+    world.provider.truth = {AAPL: walk(AAPL, FEBRUARY)}
+    return world.provider.fetch(AAPL, FEBRUARY)
+
+
+def _settle(
+    world: World, reply: Reply, parts: Sequence[TimeRange] = (FEBRUARY,), *known: Action
+) -> Stored:
+    return settle(world.store, reply, parts, known, listing=Listing())
+
+
+def _moved(reply: Reply, cents: float, *, later: timedelta = timedelta(0)) -> Reply:
+    columns = {name: reply.bars[name] + cents for name in ("open", "high", "low", "close")}
+    bars = reply.bars.assign(**columns)
+    return replace(reply, bars=bars, basis=Basis.RAW, fetched_at=reply.fetched_at + later)
+
+
+def test_only_the_missing_parts_of_a_reply_are_stored(world: World, reply: Reply) -> None:
+    stored = _settle(world, reply, [days("2024-02-05", "2024-02-07")])
+    assert stored.rows_new == 2
+    assert [one.within for one in stored.coverage.spans] == [days("2024-02-05", "2024-02-07")]
+    assert list(world.store.read(AAPL).index) == [day("2024-02-05"), day("2024-02-06")]
+
+
+def test_among_provisional_bars_the_later_fetch_wins_whoever_commits_last(
+    world: World, reply: Reply
+) -> None:
+    late = _moved(reply, 1.0, later=timedelta(seconds=5))
+    _settle(world, late)
+    _settle(world, _moved(reply, 2.0))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), late.bars)
+    _settle(world, _moved(reply, 3.0, later=timedelta(seconds=9)))
+    assert world.store.read(AAPL)["close"].iloc[0] == reply.bars["close"].iloc[0] + 3.0
+
+
+def test_writers_at_once_lose_nothing_and_the_latest_fetch_wins(world: World, reply: Reply) -> None:
+    replies = [_moved(reply, n / 4, later=timedelta(seconds=n)) for n in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda one: _settle(world, one), replies[::-1] + replies))
+    assert sum(one.rows_new for one in done) == 20
+    pd.testing.assert_frame_equal(world.store.read(AAPL), replies[-1].bars)
+
+
+def test_a_shrunken_reply_takes_nothing_away(world: World, reply: Reply) -> None:
+    _settle(world, reply)
+    before = world.store.read(AAPL)
+    world.clock.advance(timedelta(minutes=1))
+    _settle(world, replace(reply, bars=reply.bars.iloc[:3], fetched_at=world.clock.wall_now()))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), before)
+    assert not world.store.coverage([AAPL])[AAPL].holes()
+
+
+def test_an_empty_reply_makes_holes_of_what_was_expected(world: World, reply: Reply) -> None:
+    stored = _settle(world, replace(reply, bars=reply.bars.iloc[:0]))
+    assert stored.rows_new == 0
+    assert sum(one.within.length.days for one in stored.coverage.holes()) == 29
+    assert world.store.read(AAPL).empty
+
+
+def test_dropped_rows_are_recorded_with_their_rule(reply: Reply) -> None:
+    bars = reply.bars.copy()
+    bars.loc[bars.index[3], "high"] = 0.5
+    settled = to_raw(replace(reply, bars=bars), ())
+    assert [(one.ts, one.rule) for one in settled.dropped] == [(bars.index[3], "low_high")]
+    assert len(settled.bars) == len(bars) - 1
+
+
+def test_two_bad_rows_of_twenty_refuse_the_reply(world: World, reply: Reply) -> None:
+    bars = reply.bars.copy()
+    bars.loc[bars.index[3:5], "high"] = 0.5
+    with pytest.raises(MalformedReply, match="2 of 20 rows from truth break a hard rule"):
+        _settle(world, replace(reply, bars=bars))
+    assert world.store.read(AAPL).empty
+
+
+def test_a_split_is_in_effect_from_the_open_of_its_first_session(reply: Reply) -> None:
+    opening = FRIDAY_CLOSE - timedelta(hours=6, minutes=30)
+    before, at = (replace(reply, market_at=opening - one) for one in (timedelta(1), timedelta(0)))
+    assert splits_in_effect(before, [SPLIT]) == []
+    assert splits_in_effect(at, [SPLIT]) == [SPLIT]
+
+
+def test_raw_replies_stay_as_they_are(reply: Reply) -> None:
+    raw = replace(reply, basis=Basis.RAW)
+    pd.testing.assert_frame_equal(to_raw(raw, [SPLIT]).bars, raw.bars)
+
+
+def test_a_reply_for_actions_keeps_them_and_no_bars(world: World, reply: Reply) -> None:
+    actions_only(world.store, replace(reply, actions=(SPLIT,)), Listing())
+    known = world.catalog.known_actions([AAPL.instrument])[AAPL.instrument]
+    assert known.actions == (SPLIT,)
+    assert known.covered[0].start == FEBRUARY.start
+    assert world.store.read(AAPL).empty
+    assert not world.store.coverage([AAPL])[AAPL].spans
+
+
+def test_what_a_provider_does_not_serve_is_remembered_unless_it_was_answered(
+    world: World, reply: Reply
+) -> None:
+    _settle(world, reply, [days("2024-02-05", "2024-02-07")])
+    listing = Listing(too_old=FEBRUARY)
+    coverage = too_deep(world.store, AAPL, "truth", world.clock, listing)
+    kinds = [(str(one.kind.value), one.within) for one in coverage.spans]
+    assert kinds == [
+        ("out_of_depth", days("2024-02-01", "2024-02-05")),
+        ("answered", days("2024-02-05", "2024-02-07")),
+        ("out_of_depth", days("2024-02-07", "2024-03-01")),
+    ]
