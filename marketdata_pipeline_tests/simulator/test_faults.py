@@ -49,6 +49,14 @@ def test_a_dropped_session_takes_its_intraday_bars_along() -> None:
     assert 13 not in days
 
 
+def test_a_session_is_a_date_of_the_exchange() -> None:
+    sydney = listing("BHP.AX", Timeframe.H1)
+    of = Taken((Fault("drop", dates=WEDNESDAY),)).on_listing(sydney)
+    gone = sydney.bars[Timeframe.H1].index.difference(of.bars[Timeframe.H1].index)
+    assert str(gone[0]) == "2024-03-12 23:00:00+00:00"
+    assert str(gone[-1]) < "2024-03-13 06"
+
+
 def test_a_null_row_keeps_its_stamp() -> None:
     assert spoiled(listing(), Fault("null", dates=WEDNESDAY))["open"] == [100, 101, None, 103, 104]
 
