@@ -25,7 +25,12 @@ from datetime import datetime
 
 
 class MarketDataError(Exception):
-    """Base of all errors of this package; its text is one sentence for a person."""
+    """Base of all errors of this package; its text is one sentence for a person.
+
+    ``category`` is one word for logs, tables and metrics.
+    """
+
+    category = "error"
 
 
 class BadInput(MarketDataError):

@@ -1,6 +1,6 @@
-"""From a provider's answer to stored bars: un-split, validate, judge, commit.
+"""From a reply to stored bars: judge what is there, commit bars, coverage and actions together.
 
-Not here: asking providers (update) and derived bars (derive).
+Not here: asking providers (work), traded prices (raw), derived bars (derive).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,32 +11,23 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain import bars as contract
-from marketdata_pipeline.domain.actions import Action, raw_from_split_adjusted, splits_of
+from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
-from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import DAY, Micros
-from marketdata_pipeline.errors import MalformedReply, SplitContradicted, WriteConflict
+from marketdata_pipeline.domain.sessions import Micros
+from marketdata_pipeline.errors import SplitContradicted, WriteConflict
 from marketdata_pipeline.ingest.plan import absent_labels
+from marketdata_pipeline.ingest.raw import Settled, to_raw
 from marketdata_pipeline.quality.plausible import contradicted_split
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Stale, Write
 
 _ATTEMPTS = 20
 _NEIGHBOURS = timedelta(days=10)
-_TOLERATED_SHARE = 0.01
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Settled:
-    """What is to be stored of a reply: raw validated bars, and the rows that were dropped."""
-
-    bars: pd.DataFrame
-    dropped: tuple[BadRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +52,6 @@ class Stored:
     rows_new: int
     coverage: Coverage
     rows: int
-
-
-def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
-    """The reply's bars as traded, without the rows that break a hard rule.
-
-    ``known`` are all actions of the instrument from the window's start to the reply's market
-    instant; only splits whose ex-date had begun then are taken out.
-
-    Raises:
-        MalformedReply: more than one row and more than 1 % of the rows break a hard rule.
-    """
-    bars = reply.bars
-    if reply.basis is Basis.SPLIT_ADJUSTED:
-        bars = raw_from_split_adjusted(bars, reply.series, splits_in_effect(reply, known))
-    bad = contract.bad_rows(bars, reply.series, reply.market_at)
-    if len(bad) > max(1, _TOLERATED_SHARE * len(bars)):
-        raise MalformedReply(
-            f"{reply.series}: {len(bad)} of {len(bars)} rows from {reply.provider} break a hard "
-            f"rule (first {bad[0].rule} at {bad[0].ts:%Y-%m-%d %H:%M}); nothing was stored",
-            provider=reply.provider,
-            series=str(reply.series),
-        )
-    good = ~bars.index.isin([row.ts for row in bad])
-    kept = contract.validate(bars[good], reply.series, reply.market_at)
-    return Settled(kept, tuple(bad))
-
-
-def splits_in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:
-    """The splits that the provider has divided by at the reply's market instant.
-
-    A split is in effect from the open of its first session on.
-    """
-    calendar = calendar_of(reply.series.instrument)
-    now = to_micros(reply.market_at)
-    return [one for one in splits_of(known) if _opening(calendar, one.ex_date) <= now]
-
-
-def _opening(calendar: Calendar, ex_date: date) -> int:
-    label = int(np.array([ex_date], dtype="datetime64[us]").astype(np.int64)[0])
-    session = calendar.days(label, label + DAY)
-    return int(session.open[0]) if len(session.open) else label
 
 
 def settle(

@@ -31,14 +31,23 @@ def track(
     """
     if not instruments or not timeframes:
         raise BadInput("name at least one instrument and one timeframe, e.g. AAPL 1d")
+    refuse_future(since, clock)
+    for one in instruments:
+        tracking.put(Tracked(one, tuple(timeframes), since, clock.wall_now()))
+    return [one for one in tracking.all() if one.instrument in set(instruments)]
+
+
+def refuse_future(since: datetime | None, clock: Clock) -> None:
+    """Nothing can be kept from an instant on that is still to come.
+
+    Raises:
+        BadInput: ``since`` is in the market's future.
+    """
     if since is not None and since > clock.market_now():
         raise BadInput(
             f"{since:%Y-%m-%d} is in the future (market time is "
             f"{clock.market_now():%Y-%m-%d %H:%M} UTC); give an earlier start"
         )
-    for one in instruments:
-        tracking.put(Tracked(one, tuple(timeframes), since, clock.wall_now()))
-    return [one for one in tracking.all() if one.instrument in set(instruments)]
 
 
 def series_of(tracked: Sequence[Tracked]) -> list[Series]:

@@ -3,33 +3,29 @@
 Not here: the work on one instrument (work), deciding what to ask (plan), storing (settle).
 """
 
-import queue
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
-from itertools import groupby
-
-import structlog
+from queue import SimpleQueue
 
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import MarketDataError, RateLimited
+from marketdata_pipeline.ingest.batch import Batch
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.outcome import Outcome
-from marketdata_pipeline.ingest.plan import label_floor
-from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
+from marketdata_pipeline.ingest.work import InstrumentWork
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking
 
-_log = structlog.get_logger("marketdata_pipeline.ingest")
-_GRID = list(Timeframe)
+Reports = SimpleQueue[Outcome | BaseException | None]
+"""Outcomes of an instrument, then None; or what broke it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +45,8 @@ class Updater:
 
     def update(self, series: Series, wanted: TimeRange | None = None) -> Outcome:
         """Bring one series up to date, its base first; errors are in the outcome."""
-        return next(self.update_many([series], wanted))
+        (outcome,) = self.update_many([series], wanted)
+        return outcome
 
     def update_many(
         self,
@@ -65,15 +62,22 @@ class Updater:
         error. Closing the iterator stops before the next instrument.
         """
         _import_before_threads()
-        batch = _Batch(self, self._works(series, run_id), wanted)
-        done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+        batch = Batch(
+            catalog=self.catalog,
+            judge=self.judge,
+            clock=self.clock,
+            works=self._works(series, run_id),
+            since={one.instrument: one.since for one in self.tracking.all()},
+            wanted=wanted,
+        )
+        reports: Reports = SimpleQueue()
         pool = ThreadPoolExecutor(self.at_once, thread_name_prefix="instrument")
         grouped = _by_instrument(series)
         for instrument, asked in grouped.items():
-            pool.submit(batch.run, instrument, asked, done)
+            pool.submit(batch.run, instrument, asked, reports.put)
         try:
             for _ in range(len(grouped)):
-                yield from _until_none(done)
+                yield from _until_none(reports)
         finally:
             batch.stopped = True
             pool.shutdown(cancel_futures=True)
@@ -83,10 +87,10 @@ class Updater:
     ) -> dict[Instrument, InstrumentWork]:
         """What is known of every instrument, read in a constant number of queries."""
         everything = {one for asked in series for one in (asked, asked.base) if one is not None}
-        coverage = self.store.coverage(everything)
-        instruments = {one.instrument for one in series}
-        actions = self.catalog.known_actions(instruments)
-        facts = self.catalog.facts(instruments)
+        coverage: dict[Instrument, dict[Series, Coverage]] = defaultdict(dict)
+        for one, spans in self.store.coverage(everything).items():
+            coverage[one.instrument][one] = spans
+        actions, facts = self.catalog.known_actions(coverage), self.catalog.facts(coverage)
         return {
             one: InstrumentWork(
                 instrument=one,
@@ -94,13 +98,13 @@ class Updater:
                 store=self.store,
                 catalog=self.catalog,
                 clock=self.clock,
-                coverage={each: coverage[each] for each in everything if each.instrument == one},
+                coverage=coverage[one],
                 actions=actions[one].actions,
                 actions_known=list(actions[one].covered),
                 first_trade=facts[one].first_trade,
                 run_id=run_id,
             )
-            for one in instruments
+            for one in coverage
         }
 
 
@@ -114,153 +118,15 @@ def _import_before_threads() -> None:
 
 
 def _by_instrument(series: Sequence[Series]) -> dict[Instrument, list[Series]]:
-    ordered = sorted(dict.fromkeys(series), key=lambda one: one.instrument)
-    grouped = groupby(ordered, key=lambda one: one.instrument)
-    order = dict.fromkeys(one.instrument for one in series)
-    found = {instrument: list(asked) for instrument, asked in grouped}
-    return {instrument: found[instrument] for instrument in order}
+    """Every series once, an instrument's together, in the order given."""
+    grouped: dict[Instrument, list[Series]] = defaultdict(list)
+    for one in dict.fromkeys(series):
+        grouped[one.instrument].append(one)
+    return grouped
 
 
-def _until_none(
-    done: "queue.SimpleQueue[Outcome | BaseException | None]",
-) -> Iterator[Outcome]:
-    while (one := done.get()) is not None:
+def _until_none(reports: Reports) -> Iterator[Outcome]:
+    while (one := reports.get()) is not None:
         if isinstance(one, BaseException):
             raise one
         yield one
-
-
-class _Batch:
-    """The instruments of one call; remembers that a provider ran out of turns."""
-
-    def __init__(
-        self,
-        updater: Updater,
-        works: dict[Instrument, InstrumentWork],
-        wanted: TimeRange | None,
-    ) -> None:
-        self._updater = updater
-        self._works = works
-        self._wanted = wanted
-        self._since = {one.instrument: one.since for one in updater.tracking.all()}
-        self._limited: RateLimited | None = None
-        self.stopped = False
-
-    def run(
-        self,
-        instrument: Instrument,
-        asked: list[Series],
-        done: "queue.SimpleQueue[Outcome | BaseException | None]",
-    ) -> None:
-        """Update one instrument's series, the fetched ones first, the daily one before others."""
-        if self.stopped:
-            return
-        try:
-            for outcome in self._outcomes(self._works[instrument], asked):
-                done.put(outcome)
-            done.put(None)
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            done.put(error)
-
-    def _outcomes(self, work: InstrumentWork, asked: list[Series]) -> Iterator[Outcome]:
-        errors: dict[Series, MarketDataError] = {}
-        fetched = {one for one in asked if not one.timeframe.derived}
-        bases = {one.base for one in asked if one.base is not None}
-        daily_first = sorted(fetched | bases, key=lambda one: -_GRID.index(one.timeframe))
-        for one in daily_first:
-            needed_by = [each for each in asked if one in {each, each.base}]
-            wish = self._wish(one, needed_by)
-            outcome = self._one(work, wish, errors)
-            if one in fetched:
-                yield outcome
-        for one in asked:
-            if one.timeframe.derived:
-                yield self._one(work, self._wish(one, [one]), errors)
-
-    def _wish(self, series: Series, needed_by: list[Series]) -> Wish:
-        """From the earliest bar that any of those that need it starts with."""
-        since = self._since.get(series.instrument)
-        until: datetime | None = None
-        if self._wanted is not None:
-            since, until = self._wanted.start, self._wanted.end
-        if since is not None:
-            since = min(label_floor(each, since) for each in needed_by)
-        return Wish(series, since, until)
-
-    def _one(
-        self, work: InstrumentWork, wish: Wish, errors: dict[Series, MarketDataError]
-    ) -> Outcome:
-        started = self._updater.clock.wall_now()
-        tally = Tally()
-        error = errors.get(wish.series.base) if wish.series.base else None
-        if error is None:
-            error = self._attempt(work, wish, tally)
-        if error is not None:
-            errors[wish.series] = error
-            self._updater.catalog.record_error(
-                wish.series, getattr(error, "category", "error"), str(error)
-            )
-        return self._report(work, wish, tally, error, started)
-
-    def _attempt(self, work: InstrumentWork, wish: Wish, tally: Tally) -> MarketDataError | None:
-        try:
-            if wish.series.timeframe.derived:
-                work.derive(wish, tally)
-            elif self._limited is not None and work.needs_requests(wish):
-                return self._limited
-            else:
-                work.fetch_missing(wish, tally)
-        except RateLimited as error:
-            self._limited = error
-            return error
-        except MarketDataError as error:
-            return error
-        return None
-
-    def _report(
-        self,
-        work: InstrumentWork,
-        wish: Wish,
-        tally: Tally,
-        error: MarketDataError | None,
-        started: datetime,
-    ) -> Outcome:
-        series = wish.series
-        since = self._since.get(series.instrument)
-        written = None
-        if tally.written:
-            written = TimeRange(
-                min(one.start for one in tally.written), max(one.end for one in tally.written)
-            )
-        stored = self._updater.catalog.summaries([series])[0]
-        judgement = self._updater.judge.judge(
-            series,
-            since=since,
-            first_trade=work.first_trade,
-            last=stored.last,
-            coverage=work.coverage[series],
-            written=written,
-        )
-        seconds = (self._updater.clock.wall_now() - started).total_seconds()
-        _log.info(
-            "updated",
-            series=str(series),
-            rows=tally.rows_new,
-            requests=tally.requests,
-            seconds=round(seconds, 3),
-            error=None if error is None else getattr(error, "category", "error"),
-        )
-        return Outcome(
-            series=series,
-            rows_new=tally.rows_new,
-            requests=tally.requests,
-            written=written,
-            rows=stored.rows,
-            first=stored.first,
-            last=stored.last,
-            provider=stored.provider,
-            origin=stored.origin,
-            judgement=judgement,
-            error=error,
-            seconds=seconds,
-        )

@@ -20,11 +20,11 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MalformedReply, OutOfDepth, ProviderError, Unavailable
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
+from marketdata_pipeline.ingest.raw import splits_in_effect
 from marketdata_pipeline.ingest.settle import (
     Listing,
     actions_only,
     settle,
-    splits_in_effect,
     too_deep,
 )
 from marketdata_pipeline.providers.base import Provider

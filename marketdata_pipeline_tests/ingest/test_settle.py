@@ -14,13 +14,12 @@ from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import MalformedReply
+from marketdata_pipeline.ingest.raw import splits_in_effect, to_raw
 from marketdata_pipeline.ingest.settle import (
     Listing,
     Stored,
     actions_only,
     settle,
-    splits_in_effect,
-    to_raw,
     too_deep,
 )
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
