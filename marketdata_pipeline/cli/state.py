@@ -3,6 +3,7 @@
 Not here: any command.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from rich.console import Console
 from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.database.home import Home, open_home
 from marketdata_pipeline.logs import redact, setup_logging
+
+_WIDE = 200
 
 
 @dataclass
@@ -50,5 +53,9 @@ def state_of(context: typer.Context) -> State:
 
 
 def console() -> Console:
-    """Where people read: standard output, plain where it is no terminal."""
-    return Console(highlight=False, soft_wrap=True)
+    """Where people read: standard output, plain and as wide as it takes where it is no terminal.
+
+    Nothing is markup: a path or an error may hold square brackets.
+    """
+    width = None if sys.stdout.isatty() else _WIDE
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)

@@ -43,11 +43,15 @@ def track(
     state = state_of(context)
     asked = [Instrument.parse(one) for one in instruments]
     frames = parse_timeframes(timeframes) if timeframes else list(state.settings.timeframes)
+    if not frames:
+        raise BadInput("name at least one timeframe, e.g. --timeframes 1d,1wk")
     start = parse_instant(since) if since else None
     with state.opened() as home:
         tracking = Tracking(home.engine, home.clock)
-        kept = use_case.track(tracking, home.clock, asked, timeframes=frames, since=start)
+        # Dagster first: a key without bars does no harm, a tracked series without a key would.
+        use_case.refuse_future(start, home.clock)
         register_instruments(home.dagster, asked)
+        kept = use_case.track(tracking, home.clock, asked, timeframes=frames, since=start)
     for one in kept:
         back = f" since {one.since:%Y-%m-%d}" if one.since else ""
         console().print(f"{one.instrument}: {', '.join(map(str, one.timeframes))}{back}")
