@@ -226,6 +226,7 @@ def test_other_peoples_keys_in_dotenv_are_let_be_and_a_folder_of_that_name_too(h
     load_settings()
     (here / ".env").unlink()
     (here / ".env").mkdir()
+    (here / "marketdata.toml").mkdir()
     load_settings()
 
 
