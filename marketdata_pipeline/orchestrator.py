@@ -29,7 +29,7 @@ def _instance(dagster_home: Path) -> Iterator["dg.DagsterInstance"]:
 
     try:
         opened = dg.DagsterInstance.from_config(str(dagster_home))
-    except Exception as error:  # noqa: BLE001 - a wrong dagster.yaml raises errors of any kind
+    except Exception as error:  # a wrong dagster.yaml raises errors of any kind
         raise _unusable(dagster_home, error) from error
     try:
         with opened as instance:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -89,7 +90,7 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
     run = Run(log=log)
     command = [sys.executable, "-m", "dagster", *asked]
     with (
-        log.open("w", encoding="utf-8") as file,
+        _opened(log) as file,
         subprocess.Popen(  # noqa: S603 - Dagster by our own interpreter
             command,
             env=dagster_environment(home),
@@ -110,6 +111,13 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
             raise
     run.succeeded = child.returncode == 0
     return run
+
+
+def _opened(log: Path) -> TextIO:
+    try:
+        return log.open("w", encoding="utf-8")
+    except OSError as error:
+        raise MarketDataError(f"{log} cannot be written: {error.strerror or error}") from error
 
 
 def _note(run: Run, line: str, follow: Callable[[Done], None]) -> None:

@@ -5,6 +5,7 @@ Not here: the update (ingest), drawing the page (reading.page).
 
 import sys
 from pathlib import Path
+from shlex import quote
 from shutil import which
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from marketdata_pipeline.store.tracking import Tracking
 STOCKS = tuple(Instrument(key) for key in ("AAPL", "MSFT", "IBM", "GOOGL", "META"))
 FRAMES = (Timeframe.D1, Timeframe.W1)
 _PATIENCE = 3.0
+_LIVE, _DEMO = Path(".marketdata"), Path(".marketdata-demo")
 
 
 def init(
@@ -39,10 +41,11 @@ def init(
 ) -> None:
     """Make the home, or upgrade the one that is there."""
     state = state_of(context)
-    home = _replay_home(state, state.settings.home) if demo else _live_home(state)
+    folder = state.settings.home if _named(state) or not demo else _DEMO.absolute()
+    home = _replay_home(state, folder) if demo else _live_home(state)
     home.engine.dispose()
     console().print(f"{home.mode} home at {home.folder}")
-    console().print(f"export MARKETDATA_HOME={home.folder} DAGSTER_HOME={home.dagster}")
+    console().print(_export(home))
 
 
 def quickstart(context: typer.Context) -> None:
@@ -64,7 +67,7 @@ def quickstart(context: typer.Context) -> None:
 def _home(state: State) -> Home:
     """The home that is named, else a live one if Yahoo answers, else the demo."""
     out = console()
-    named = state.home is not None or "home" in state.settings.model_fields_set
+    named = _named(state)
     if named:
         try:
             home = open_home(state.settings.home, database_url=state.settings.database)
@@ -73,14 +76,19 @@ def _home(state: State) -> Home:
         else:
             out.print(f"{home.mode} home at {home.folder}")
             return home
-    live = state.settings.home if named else Path(".marketdata").absolute()
-    demo = state.settings.home if named else Path(".marketdata-demo").absolute()
+    live = state.settings.home if named else _LIVE.absolute()
+    demo = state.settings.home if named else _DEMO.absolute()
     answer = yahoo_answers(within=_PATIENCE)
     if answer.yes:
         out.print(f"Yahoo answers: live home at {live}")
         return make_home(live, database_url=state.settings.database, mode=Mode.LIVE)
     out.print(f"Yahoo does not answer ({answer.why}): demo with recorded bars in {demo}")
     return _replay_home(state, demo)
+
+
+def _named(state: State) -> bool:
+    """Whether somebody said which home, so that no other one is meant."""
+    return state.home is not None or "home" in state.settings.model_fields_set
 
 
 def _live_home(state: State) -> Home:
@@ -119,13 +127,18 @@ def _report(home: Home, run: Run) -> None:
     out.print(_next(home))
 
 
+def _export(home: Home) -> str:
+    folder, dagster = quote(str(home.folder)), quote(str(home.dagster))
+    return f"export MARKETDATA_HOME={folder} DAGSTER_HOME={dagster}"
+
+
 def _next(home: Home) -> str:
     """Commands to try, each as it can be typed here."""
     here = "marketdata" if which("marketdata") else Path(sys.executable).with_name("marketdata")
     return "\n".join(
         [
             "next:",
-            f"  export MARKETDATA_HOME={home.folder} DAGSTER_HOME={home.dagster}",
+            f"  {_export(home)}",
             f"  {here} bars AAPL 1d --chart",
             f"  {here} status",
             f"  {here} ui",

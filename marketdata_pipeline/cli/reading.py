@@ -21,7 +21,10 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.reading.data import Overview, label_range, parse_adjust
 from marketdata_pipeline.reading.opened import data_of
-from marketdata_pipeline.reading.terminal import chart
+from marketdata_pipeline.reading.terminal import chart, chart_room
+
+_TABLE = 20
+"""Newest bars in a table, where nobody says how many or from when."""
 
 
 def bars(
@@ -31,7 +34,14 @@ def bars(
     *,
     start: Annotated[str, typer.Option(help="First date wanted.")] = "",
     end: Annotated[str, typer.Option(help="The date before which to end.")] = "",
-    last: Annotated[int, typer.Option(help="Only the newest bars; 0 for all.", min=0)] = 20,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Only the newest bars, 0 for all; a table without dates shows 20.",
+            show_default=False,
+        ),
+    ] = None,
     adjust: Annotated[str, typer.Option(help="none, splits or all.")] = "splits",
     as_chart: Annotated[bool, typer.Option("--chart", help="Draw candles here.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, all digits.")] = False,
@@ -43,6 +53,8 @@ def bars(
     series = Series(Instrument.parse(instrument), Timeframe.parse(timeframe))
     within, basis = label_range(start or None, end or None), parse_adjust(adjust)
     with state_of(context).opened() as home:
+        if last is None and within is None and not (as_csv or as_json):
+            last = chart_room() if as_chart else _TABLE
         frame = data_of(home).bars(series, within, basis, last=last or None)
     if as_csv:
         print(frame.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"), end="")

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from urllib.error import URLError
-from urllib.request import urlopen
+from http.client import HTTPException
+from urllib.request import ProxyHandler, build_opener
 
 import typer
 
@@ -34,7 +34,8 @@ def simulate(context: typer.Context) -> None:
     with _started(home, state.settings.simulator_port) as child:
         _await(child, home, url)
         console().print(f"simulator on {url}, market time {now:%Y-%m-%d %H:%M} UTC; Ctrl-C ends it")
-        child.wait()
+        if child.wait():
+            raise MarketDataError(f"the simulator ended with code {child.returncode}")
 
 
 def refuse_live(home: Home) -> None:
@@ -115,16 +116,11 @@ def _await(child: "subprocess.Popen[str]", home: Home, url: str) -> None:
 def serves(home: Home, url: str) -> bool:
     """Whether a simulator of this very home answers there."""
     try:
-        with urlopen(f"{url}/simulator", timeout=1) as reply:  # noqa: S310 - loopback by settings
+        # A proxy of the environment is not meant for this very machine.
+        with build_opener(ProxyHandler({})).open(f"{url}/simulator", timeout=1) as reply:
             told = json.load(reply)
-    except (URLError, OSError, ValueError):
-        return False
+        starts = [datetime.fromisoformat(told[key]) for key in ("market_start", "wall_start")]
+    except (OSError, HTTPException, ValueError, TypeError, KeyError):
+        return False  # nobody answers, or not a simulator
     clock = home.clock
-    return (
-        isinstance(clock, ReplayClock)
-        and told.get("market_start") is not None
-        and (
-            datetime.fromisoformat(told["market_start"]) == clock.market_start
-            and datetime.fromisoformat(told["wall_start"]) == clock.wall_start
-        )
-    )
+    return isinstance(clock, ReplayClock) and starts == [clock.market_start, clock.wall_start]

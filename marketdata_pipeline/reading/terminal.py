@@ -11,6 +11,11 @@ _WIDTH = 96
 _AXIS = 12
 
 
+def chart_room(width: int = _WIDTH) -> int:
+    """How many bars fit into a chart of ``width`` columns."""
+    return width - _AXIS
+
+
 def chart(bars: pd.DataFrame, *, title: str, width: int = _WIDTH, height: int = _HEIGHT) -> str:
     """A candle chart of the newest bars that fit into ``width`` columns and ``height`` lines.
 
@@ -19,7 +24,7 @@ def chart(bars: pd.DataFrame, *, title: str, width: int = _WIDTH, height: int = 
     """
     if bars.empty:
         return f"{title}\nno bars\n"
-    shown = bars.tail(width - _AXIS)
+    shown = bars.tail(chart_room(width))
     low, high = float(shown["low"].min()), float(shown["high"].max())
     scale = (height - 1) / ((high - low) or 1.0)
     rows = {name: _row(shown[name].to_numpy(), low, scale) for name in shown.columns[:4]}
