@@ -18,6 +18,7 @@ from marketdata_pipeline.simulator.wire import (
     bad_request,
     json_answer,
     not_found,
+    unprocessable,
 )
 
 CRUMB = "5rPcrUmB.aB"
@@ -44,8 +45,19 @@ def chart(listing: Listing | None, params: Mapping[str, str], now: datetime) -> 
     first = first_trade_stamp(listing)
     if first is None or _before(ask, first):
         return bad_request(f"Data doesn't exist for startDate = {ask.start}, endDate = {ask.end}")
+    if ask.timeframe is not None and ask.timeframe not in listing.bars:
+        return _not_in_history(listing, ask)
     result = chart_result(listing, ask, now)
     return json_answer(200, {"chart": {"result": [result], "error": None}})
+
+
+def _not_in_history(listing: Listing, ask: Ask) -> Answer:
+    """As Yahoo refuses what is too long ago: the reason is shown, and it is not asked again."""
+    held = ", ".join(one.key for one in listing.bars)
+    return unprocessable(
+        f"{ask.interval} data not available for startTime={ask.start} and endTime={ask.end}. "
+        f"This simulator's history of {listing.instrument} holds {held} bars only."
+    )
 
 
 def _before(ask: Ask, first_trade: int) -> bool:
