@@ -182,9 +182,6 @@ class Settings(BaseSettings):
     read_timeout: float = _setting(
         25.0, "Seconds to wait for a reply.", "above 0, up to 600", gt=0, le=600
     )
-    refresh_minutes: int = _setting(
-        15, "Minutes between refreshes of series whose session is open.", "1 to 60", ge=1, le=60
-    )
     refresh_delay: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
         timedelta(minutes=30),
         "Seconds after the close before daily bars are asked for.",
