@@ -69,7 +69,9 @@ def completeness(evidence: Evidence) -> Verdict:
         return Verdict(passed=True, score=1.0, detail="no bar is expected yet")
     score = 1 - absent / expected
     passed = score >= evidence.thresholds.completeness
-    return Verdict(passed=passed, score=score, detail=f"{absent} of {expected} expected bars absent")
+    return Verdict(
+        passed=passed, score=score, detail=f"{absent} of {expected} expected bars absent"
+    )
 
 
 def freshness(evidence: Evidence) -> Verdict:

@@ -111,7 +111,9 @@ class DataManager:
         return self.tracking.all()
 
     def _refuse_unknown(self, series: Series) -> None:
-        kept = {Series(one.instrument, frame) for one in self.tracking.all() for frame in one.timeframes}
+        kept = {
+            Series(one.instrument, frame) for one in self.tracking.all() for frame in one.timeframes
+        }
         if series in kept or self.catalog.summaries([series])[0].updated_at is not None:
             return
         raise BadInput(
