@@ -68,7 +68,7 @@ class Segments:
         anchor = np.concatenate([part.anchor for part in parts])
         opened = np.concatenate([part.open for part in parts])
         close = np.concatenate([part.close for part in parts])
-        order = np.argsort(opened, kind="stable")
+        order = np.argsort(opened)
         return cls(anchor[order], opened[order], close[order])
 
     def grid(self, step: int) -> tuple[Micros, Micros]:

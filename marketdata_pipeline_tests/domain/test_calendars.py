@@ -101,6 +101,11 @@ def test_a_week_closes_on_thursday_before_good_friday() -> None:
     assert closes("AAPL", W1, "2024-03-25", "2024-04-01") == ["03-28T20:00"]
 
 
+def test_a_range_that_ends_in_a_week_knows_when_that_week_closes() -> None:
+    assert closes("AAPL", W1, "2024-05-20", "2024-05-20T00:01") == ["05-24T20:00"]
+    assert closes("BTC-USD", W1, "2024-05-20", "2024-05-20T00:01") == ["05-27T00:00"]
+
+
 def test_a_range_that_starts_in_a_week_does_not_hold_that_weeks_label() -> None:
     assert labels("AAPL", W1, "2024-05-21", "2024-05-28") == ["05-27T00:00"]
 

@@ -46,6 +46,11 @@ def test_a_malformed_series_is_refused_in_one_line(text: str) -> None:
     assert str(refused.value).isprintable()
 
 
+def test_more_than_one_bar_is_no_series() -> None:
+    with pytest.raises(BadInput, match="is no series"):
+        Series.parse("AAPL|1d|1d")
+
+
 def test_the_base_is_the_same_instrument_at_the_finer_timeframe() -> None:
     assert Series.parse("AAPL|1wk").base == Series.parse("AAPL|1d")
     assert Series.parse("AAPL|4h").base == Series.parse("AAPL|1h")

@@ -88,6 +88,14 @@ def test_an_instant_falls_into_the_bar_that_holds_it(minutes: list[int], step: i
         assert NIGHT.holds(int(instant)) == (len(inside) > 0)
 
 
+def test_the_close_of_a_segment_is_in_no_bar() -> None:
+    edges = micros(9, 12, 13, 15.5, 33, 40)
+    expected = micros(9, -1, 13, -1, 33, -1)
+    expected[expected < 0] = -1
+    assert NIGHT.bucket(edges, HOUR).tolist() == expected.tolist()
+    assert [NIGHT.holds(int(edge)) for edge in edges] == [True, False] * 3
+
+
 def test_an_instant_falls_into_the_day_that_holds_it() -> None:
     days = days_at([3, 4])
     instants = micros(0, 3 * 24 + 8, 3 * 24 + 9, 3 * 24 + 15.9, 3 * 24 + 16, 4 * 24 + 10, 200)
