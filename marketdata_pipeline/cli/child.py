@@ -55,16 +55,26 @@ class Run:
         return [one for one in self.done if one.error is not None]
 
 
-def materialize_range(home: Home, keys: str, follow: Callable[[Done], None]) -> Run:
-    """Have Dagster materialize a range of partition keys (``AAPL|1d...META|1wk``)."""
+def materialize_range(
+    home: Home, keys: str, follow: Callable[[Done], None], *, debug: bool = False
+) -> Run:
+    """Have Dagster materialize a range of partition keys (``AAPL|1d...META|1wk``).
+
+    ``follow`` is told of each series that is done; ``debug`` logs each request, here too.
+    """
     asked = ["asset", "materialize", "-m", _MODULE, "--select", "ohlcv", "--partition-range", keys]
-    return _run(home, asked, follow)
+    return _run(home, asked, follow, debug=debug)
 
 
 def update_series(
-    home: Home, series: Sequence[Series], within: TimeRange | None, follow: Callable[[Done], None]
+    home: Home,
+    series: Sequence[Series],
+    within: TimeRange | None,
+    follow: Callable[[Done], None],
+    *,
+    debug: bool = False,
 ) -> Run:
-    """Have Dagster update a list of series by the config door."""
+    """Have Dagster update a list of series by the config door; the rest as above."""
     config: dict[str, object] = {"series": [str(one) for one in series]}
     if within is not None:
         config |= {"start": within.start.isoformat(), "end": within.end.isoformat()}
@@ -72,20 +82,21 @@ def update_series(
         file = Path(folder) / "run.yaml"
         file.write_text(json.dumps({"ops": {"ohlcv": {"config": config}}}), encoding="utf-8")
         asked = ["job", "execute", "-m", _MODULE, "-j", "bars_update", "-c", str(file)]
-        return _run(home, asked, follow)
+        return _run(home, asked, follow, debug=debug)
 
 
-def dagster_environment(home: Home) -> dict[str, str]:
+def dagster_environment(home: Home, *, debug: bool = False) -> dict[str, str]:
     """The environment in which Dagster works on this home."""
     return {
         **os.environ,
+        **({"MARKETDATA_LOG_LEVEL": "debug"} if debug else {}),
         "DAGSTER_HOME": str(home.dagster),
         "MARKETDATA_HOME": str(home.folder),
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
+def _run(home: Home, asked: list[str], follow: Callable[[Done], None], *, debug: bool) -> Run:
     log = home.dagster / "last-run.log"
     run = Run(log=log)
     command = [sys.executable, "-m", "dagster", *asked]
@@ -93,7 +104,7 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
         _opened(log) as file,
         subprocess.Popen(  # noqa: S603 - Dagster by our own interpreter
             command,
-            env=dagster_environment(home),
+            env=dagster_environment(home, debug=debug),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,6 +116,8 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None]) -> Run:
         try:
             for line in child.stdout:
                 file.write(line)
+                if debug:
+                    sys.stderr.write(line)
                 _note(run, line, follow)
         except BaseException:
             child.terminate()

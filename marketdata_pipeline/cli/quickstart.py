@@ -55,9 +55,9 @@ def quickstart(context: typer.Context) -> None:
     try:
         if home.mode is Mode.REPLAY:
             with simulator_beside(home, state.settings.simulator_port):
-                run = _materialize(home)
+                run = _materialize(home, debug=state.debug)
         else:
-            run = _materialize(home)
+            run = _materialize(home, debug=state.debug)
         _report(home, run)
     finally:
         home.engine.dispose()
@@ -105,13 +105,13 @@ def _replay_home(state: State, folder: Path) -> Home:
     )
 
 
-def _materialize(home: Home) -> Run:
+def _materialize(home: Home, *, debug: bool) -> Run:
     track(Tracking(home.engine, home.clock), home.clock, STOCKS, timeframes=FRAMES)
     register_instruments(home.dagster, STOCKS)
     keys = partition_range(home.dagster, STOCKS, FRAMES)
     total = len(STOCKS) * len(FRAMES)
     console().print(f"Dagster materializes ohlcv {keys}")
-    return followed(lambda follow: materialize_range(home, keys, follow), total=total)
+    return followed(lambda follow: materialize_range(home, keys, follow, debug=debug), total=total)
 
 
 def _report(home: Home, run: Run) -> None:

@@ -81,7 +81,8 @@ def _within(start: str, end: str) -> TimeRange | None:
 def _updated(state: State, series: Sequence[Series], within: TimeRange | None) -> Run:
     with state.opened() as home:
         run = followed(
-            lambda follow: update_series(home, series, within, follow), total=len(series)
+            lambda follow: update_series(home, series, within, follow, debug=state.debug),
+            total=len(series),
         )
     new, requests = sum(one.new for one in run.done), sum(one.requests for one in run.done)
     console().print(f"{new} new bars of {len(run.done)} series, {requests} requests")

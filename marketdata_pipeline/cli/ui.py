@@ -40,8 +40,9 @@ def ui(
             if _WORKSPACE.exists()
             else ["-m", "marketdata_pipeline.definitions"]
         )
+        environment = dagster_environment(home, debug=state.debug)
         refuse_taken(port)
-        with beside, _running([*command, *target], dagster_environment(home)) as child:
+        with beside, _running([*command, *target], environment) as child:
             console().print(f"Dagster on http://127.0.0.1:{port}; Ctrl-C ends it")
             if child.wait():
                 raise MarketDataError(f"Dagster ended with code {child.returncode}; see above")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_pipeline.defs.metadata import markdown_table
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.quality.rules import RULES
 from marketdata_pipeline.store.verdicts import Verdicts
@@ -43,10 +44,7 @@ def check_results(
         ok = sum(1 for series in mine if series in table and table[series].passed)
         scores = [one.score for one in table.values()]
         scope = f"over all {len(table)} series; this run: {ok} of {len(mine)} ok"
-        rows = "\n".join(
-            f"| {str(series).replace('|', '&#124;')} | {one.score:.3f} | {one.detail} |"
-            for series, one in failing[:_WORST]
-        )
+        rows = [(str(series), f"{one.score:.3f}", one.detail) for series, one in failing[:_WORST]]
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=name,
@@ -64,8 +62,8 @@ def check_results(
         )
 
 
-def _worst(rows: str) -> dg.MetadataValue:
+def _worst(rows: Sequence[Sequence[str]]) -> dg.MetadataValue:
     """A table, which Dagster hides behind a link; a plain word where there is nothing in it."""
     if not rows:
         return dg.MetadataValue.text("none")
-    return dg.MetadataValue.md(f"| series | score | why |\n|---|---|---|\n{rows}")
+    return dg.MetadataValue.md(markdown_table(("series", "score", "why"), rows))

@@ -3,6 +3,7 @@
 Not here: the picture's drawing (reading.candles).
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -32,6 +33,16 @@ def _source(timeframe: Timeframe) -> str:
 
 def _depth(depth: timedelta | None) -> str:
     return "all there is" if depth is None else f"{depth.days} days"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table; what is in a cell stays in it."""
+    lines = [head, ["---"] * len(head), *([_cell(one) for one in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "&#124;").split())
 
 
 def materialization(

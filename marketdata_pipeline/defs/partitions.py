@@ -3,6 +3,8 @@
 Not here: time. What was asked of a series is known by coverage, not by partitions.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from marketdata_pipeline.domain.series import Series
@@ -18,7 +20,7 @@ GRID = dg.MultiPartitionsDefinition(
 """Keys are spelled ``AAPL|1d``: Dagster orders dimensions by name."""
 
 
-def series_of(keys: list[str]) -> list[Series]:
+def series_of(keys: Sequence[str]) -> list[Series]:
     """The series of partition keys.
 
     Raises:

@@ -5,15 +5,17 @@ The doors: partition keys (UI, Dagster's CLI), a range of keys (sensors), a list
 run's config (schedules, mass work).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from marketdata_pipeline.defs.checks import check_results, check_specs
-from marketdata_pipeline.defs.metadata import describe, materialization
+from marketdata_pipeline.defs.metadata import describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
 
@@ -56,7 +58,7 @@ def ohlcv(
     keyed = context.has_partition_key or context.has_partition_key_range
     with failing_clearly(), pipeline.opened() as opened:
         wanted = _wanted(config)
-        asked = series_of(context.partition_keys if keyed else config.series)
+        asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
         pictures = len(asked) <= opened.picture_limit
         failed: list[Outcome] = []
         outcomes = opened.updater.update_many(asked, wanted, run_id=context.run_id)
@@ -70,6 +72,18 @@ def ohlcv(
         allowed = 0.0 if keyed else opened.failure_share
         if len(failed) > allowed * len(asked):
             raise _failure(failed, len(asked))
+
+
+def _asked(keys: Sequence[str], *, keyed: bool) -> list[Series]:
+    asked = list(dict.fromkeys(series_of(keys)))
+    if asked:
+        return asked
+    if keyed:  # Dagster reads AAPL|1d...MSFT|1h as a box that nothing is in, and starts the run
+        raise BadInput(
+            "the range holds no partition; give the timeframe first that is first in "
+            f"{', '.join(map(str, Timeframe))}, and the instrument that was tracked first"
+        )
+    raise BadInput('the run names no series; its config needs e.g. series: ["AAPL|1d"]')
 
 
 def _wanted(config: OhlcvConfig) -> TimeRange | None:
@@ -88,13 +102,11 @@ def _line(done: int, total: int, outcome: Outcome) -> str:
 
 def _failure(failed: list[Outcome], total: int) -> dg.Failure:
     """One line a failed series, so that the run's page tells the reasons."""
-    table = "| series | why |\n|---|---|\n" + "\n".join(
-        f"| {str(one.series).replace('|', '&#124;')} | {one.error} |" for one in failed
-    )
+    rows = [(str(one.series), str(one.error)) for one in failed]
     return dg.Failure(
         f"{len(failed)} of {total} series failed, first: {failed[0].error}",
         metadata={
-            "failed": dg.MetadataValue.md(table),
+            "failed": dg.MetadataValue.md(markdown_table(("series", "why"), rows)),
             "failed_partitions": dg.MetadataValue.json([str(one.series) for one in failed]),
         },
         allow_retries=False,
