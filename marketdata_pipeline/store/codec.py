@@ -20,7 +20,7 @@ from marketdata_pipeline.domain.sessions import Micros
 SCHEMA = 1
 """Of the files written now: ts, open, high, low, close, volume, and maybe fetch_id and state."""
 _ROW_GROUP = 8192
-_MOST_EXACT = 2.0**53
+_TOO_LARGE = 2.0**63
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,7 @@ def checksum(data: bytes) -> str:
 
 def _whole(volume: np.ndarray) -> bool:
     """Whether 64-bit integers hold each volume exactly; minus zero they do not."""
-    exact = (np.abs(volume) < _MOST_EXACT) & (np.trunc(volume) == volume)
+    exact = (np.abs(volume) < _TOO_LARGE) & (np.trunc(volume) == volume)
     return bool((exact & ~np.signbit(volume)).all())
 
 

@@ -298,6 +298,23 @@ def test_the_tail_sees_a_newer_value_in_a_chunk_that_ends_earlier(store: BarStor
     assert store.tail(COIN, 3)["volume"].tolist() == [2, 2, 1]
 
 
+def test_the_tail_sees_dense_bars_behind_sparse_chunks_that_end_later(store: BarStore) -> None:
+    sparse = [[*minutes(number, 1), *minutes(100 + number, 1)] for number in range(4)]
+    store.commit(write_of(bars_at(minutes(50, 11), 1)), expected_version=None)
+    for version, labels in enumerate(sparse, start=1):
+        store.commit(write_of(bars_at(labels, 2)), expected_version=version)
+    expected = [*minutes(59, 2), *minutes(100, 4)]
+    assert labels_of(store.tail(COIN, 6)).tolist() == expected
+
+
+def test_the_tail_reads_no_chunk_that_cannot_matter(store: BarStore, engine: Engine) -> None:
+    for first in range(0, 100, 10):
+        store.commit(write_of(bars_at(minutes(first, 10))), expected_version=None)
+    with writing(engine) as connection:
+        connection.execute(update(chunks).where(chunks.c.id <= 6).values(data=b"unreadable"))
+    assert labels_of(store.tail(COIN, 35)).tolist() == minutes(65, 35).tolist()
+
+
 def test_what_changed_since_a_version_is_one_span(store: BarStore) -> None:
     store.commit(write_of(bars_at(minutes(0, 5))), expected_version=None)
     store.commit(write_of(bars_at(minutes(20, 5))), expected_version=None)

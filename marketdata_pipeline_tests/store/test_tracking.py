@@ -67,4 +67,5 @@ def test_a_removed_instrument_keeps_its_bars_and_starts_anew(
     assert tracking.get(APPLE) is None
     assert len(store.read(STOCK)) == 1
     later = START + timedelta(days=9)
-    assert tracking.put(Tracked(APPLE, (H1,), later, later)) == Tracked(APPLE, (H1,), later, later)
+    anew = Tracked(APPLE, (H1,), later, later)
+    assert tracking.put(anew) == tracking.get(APPLE) == anew
