@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
+from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, absent_ranges
 from marketdata_pipeline.domain.ranges import TimeRange, cut, from_micros, intersect, span
 from marketdata_pipeline.domain.series import Series
@@ -117,12 +117,13 @@ def _after_listing(wanted: TimeRange | None, first_trade: date | None) -> TimeRa
 
 def _expected_part(series: Series, missing: TimeRange) -> TimeRange | None:
     """The range from the first expected bar to the last; all of it before calendars begin."""
-    grid = calendar_of(series.instrument).grid(series.timeframe, missing)
+    calendar = calendar_of(series.instrument)
+    grid = calendar.grid(series.timeframe, missing)
     if not len(grid.labels):
-        return span(missing.start, min(missing.end, EARLIEST))
+        return span(missing.start, min(missing.end, calendar.begins))
     start = from_micros(int(grid.labels[0]))
     last = from_micros(int(grid.labels[-1])) + series.timeframe.length
-    first = missing.start if missing.start < EARLIEST else start
+    first = missing.start if missing.start < calendar.begins else start
     return TimeRange(first, min(missing.end, last))
 
 
