@@ -31,10 +31,11 @@ TOO_MANY_REQUESTS = 429
 LONGEST_WAIT = timedelta(days=1)
 """A Retry-After beyond it is taken for this much."""
 
+_WORDED = frozenset({OK, 400, 404, 422})
+"""The statuses that Yahoo's chart service says something with; any other is an outage, a block."""
 _STATUS_OF_CODE = {"Bad Request": 400, "Not Found": 404, "Unprocessable Entity": 422}
 _NO_DATA = "Data doesn't exist for startDate"
 _TOO_LONG = "per request"
-_OUTAGE = 500
 _TIMED_OUT, _REFUSED, _UNRESOLVED, _PARTIAL = 28, 7, 6, 18
 """libcurl's codes OPERATION_TIMEDOUT, COULDNT_CONNECT, COULDNT_RESOLVE_HOST and PARTIAL_FILE."""
 
@@ -46,7 +47,7 @@ def chart_in(status: int, body: bytes, series: Series) -> Chart | None:
         ProviderError: the narrowest kind that the reply allows.
     """
     said = f"Yahoo answered HTTP {status} for {series}"
-    if status >= _OUTAGE or OK < status < 400:  # noqa: PLR2004 - redirects lead to other pages
+    if status not in _WORDED:
         raise _error(Unavailable, said, series)
     try:
         chart = Envelope.model_validate_json(body).chart
@@ -124,7 +125,7 @@ def _error(kind: type[ProviderError], text: str, series: Series) -> ProviderErro
 def _unreadable(status: int, body: bytes, series: Series, error: ValidationError) -> ProviderError:
     """Who does not speak Yahoo's JSON is not Yahoo's chart service: a block page, an outage."""
     page = body.lstrip()[:1] == b"<" or b"Will be right back" in body[:4096]
-    if page or not OK <= status < 400:  # noqa: PLR2004 - what is no success
+    if page or status != OK:
         text = f"instead of a chart for {series} came a page with HTTP {status}"
         return _error(Unavailable, text, series)
     first = error.errors(include_url=False, include_input=False)[0]
@@ -147,10 +148,8 @@ def _complaint(status: int, said: Complaint, series: Series) -> ProviderError | 
             )
         case 422 if _TOO_LONG not in reason:
             return _error(OutOfDepth, f"Yahoo does not go back so far: {reason}", series)
-        case 200 | 400 | 422:
-            return _error(MalformedReply, f"Yahoo refuses {series}: {reason}", series)
         case _:
-            return _error(Unavailable, f"Yahoo refuses {series}: {reason}", series)
+            return _error(MalformedReply, f"Yahoo refuses {series}: {reason}", series)
 
 
 def _fitting(chart: Chart, series: Series) -> Chart:

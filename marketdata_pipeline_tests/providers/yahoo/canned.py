@@ -75,11 +75,12 @@ class Canned:
 
 @dataclass
 class Served:
-    """What the server was asked for: path and parameters, oldest first."""
+    """What the server was asked for: path and parameters, and cookies; oldest first."""
 
     port: int
     replies: list[Canned]
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    cookies: list[str | None] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -101,6 +102,7 @@ def serving(*replies: Canned) -> Iterator[Served]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             served.seen.append((parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))))
+            served.cookies.append(self.headers["Cookie"])
             reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
             _send(self, reply)
 

@@ -179,6 +179,7 @@ def test_rows_off_the_grid_stay_for_the_validator() -> None:
     stamps = [DAY_1, saturday, DAY_1 + 7 * DAY]
     found = bars(stamps, now=at(2024, 3, 20))
     assert labels(found) == ["03-11 00:00", "03-16 00:00", "03-18 00:00"]
+    assert labels(bars([DAY_1, saturday], now=at(2024, 3, 20))) == ["03-11 00:00", "03-16 00:00"]
     minutes = [DAY_1, DAY_1 + 1800, DAY_1 + HOUR]
     assert labels(bars(minutes, HOURLY)) == ["03-11 13:30", "03-11 14:00", "03-11 14:30"]
 

@@ -62,6 +62,15 @@ def test_the_request_is_for_rows_and_all_events_and_names_no_crumb(clock: Frozen
     }
 
 
+def test_no_cookie_is_kept(clock: FrozenClock) -> None:
+    baked = Canned(chart_body(), headers={"Set-Cookie": "A3=d=1; Domain=.yahoo.com; Path=/"})
+    with serving(baked) as server:
+        yahoo = server.yahoo(clock)
+        for _ in range(2):
+            yahoo.fetch(AAPL, WEEK)
+    assert server.cookies == [None, None]
+
+
 def test_the_same_past_window_is_asked_again_each_time(clock: FrozenClock) -> None:
     with serving(GOOD, Canned(chart_body([DAY_1]))) as server:
         yahoo = server.yahoo(clock)

@@ -115,14 +115,16 @@ def test_what_yahoo_does_not_go_back_to_is_out_of_depth(simulator: Simulator) ->
     assert len(simulator.requests) == 1
 
 
-@pytest.mark.parametrize("timeframe", list(Yahoo.timeframes))
-def test_the_lookbacks_are_within_yahoos(simulator: Simulator, timeframe: Timeframe) -> None:
-    able = Yahoo.timeframes[timeframe]
-    now = simulator.clock.market_now()
-    start = EVER.start if able.depth is None else now - able.depth
-    end = now if able.longest_window is None else start + able.longest_window
-    reply = yahoo_at(simulator).fetch(Series.parse(f"AAPL|{timeframe}"), TimeRange(start, end))
-    assert reply.currency == "USD"
+def test_the_lookbacks_and_windows_are_within_yahoos() -> None:
+    now = MONDAY + timedelta(days=4)
+    everything = history(listing("AAPL", *Yahoo.timeframes))
+    with running(everything, FrozenClock(market=now)) as simulator:
+        yahoo = yahoo_at(simulator)
+        for timeframe, able in Yahoo.timeframes.items():
+            oldest = EVER.start if able.depth is None else now - able.depth
+            end = now if able.longest_window is None else oldest + able.longest_window
+            series = Series.parse(f"AAPL|{timeframe}")
+            assert yahoo.fetch(series, TimeRange(oldest, end)).currency == "USD"
 
 
 BROKEN: list[tuple[Fault, type[ProviderError]]] = [

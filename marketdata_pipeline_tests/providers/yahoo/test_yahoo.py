@@ -40,9 +40,10 @@ def test_a_reply_tells_market_time_and_wall_time_apart(clock: FrozenClock) -> No
 
 
 def test_actions_are_told_up_to_now_only_where_that_was_asked(clock: FrozenClock) -> None:
+    days = TimeRange(WEEK.start, WEEK.end - timedelta(days=3))
     with serving(Canned(chart_body())) as server:
         yahoo = server.yahoo(clock)
-        lately, past = yahoo.fetch(AAPL, WEEK), yahoo.fetch(AAPL, PAST)
+        lately, past = yahoo.fetch(AAPL, days), yahoo.fetch(AAPL, PAST)
     assert lately.actions_within == TimeRange(WEEK.start, clock.market)
     assert past.actions_within == PAST
 
