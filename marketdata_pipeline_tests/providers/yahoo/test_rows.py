@@ -239,3 +239,8 @@ def test_rows_in_any_order_give_sorted_bars() -> None:
     found = bars([DAY_1 + DAY, DAY_1])
     assert list(found["close"]) == [11.0, 10.0]
     assert found.index.is_monotonic_increasing
+
+
+def test_a_last_trade_alone_is_no_bar_at_all() -> None:
+    found = bars([DAY_1 + 61], HOURLY, regularMarketTime=DAY_1 + 61)
+    assert found.equals(contract.empty())
