@@ -63,15 +63,14 @@ def refusal(words: list[str]) -> str:
             return f"marketdata has no option {option}"
         if option == "--home":
             words.pop(0)
-    listed = words if len(words) > 2 and set(words) <= set(group.commands) else words[:1]
-    for name in listed:
-        if name not in group.commands:
-            return f"marketdata has no command {name}"
-    if len(listed) != 1:
+    if not words:
         return ""
-    known = options(group.commands[listed[0]])
-    unknown = [one for one in words[1:] if one.startswith("-") and one not in known]
-    return f"marketdata {listed[0]} has no option {unknown[0]}" if unknown else ""
+    name, *rest = words
+    if name not in group.commands:
+        return f"marketdata has no command {name}"
+    known = options(group.commands[name])
+    unknown = [one for one in rest if one.startswith("-") and one not in known]
+    return f"marketdata {name} has no option {unknown[0]}" if unknown else ""
 
 
 def options(command: Any) -> set[str]:
