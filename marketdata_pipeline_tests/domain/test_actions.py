@@ -132,7 +132,7 @@ def test_a_price_that_three_roundings_get_wrong_and_the_interval_gets_right() ->
     ],
 )
 def test_odd_prices_keep_their_value(price: float, expected: float) -> None:
-    assert shortest_decimals(np.array([price]), np.ones(1))[0] == pytest.approx(expected, rel=1e-9)
+    assert shortest_decimals(np.array([price]), np.ones(1))[0] == expected
 
 
 def test_what_is_not_finite_becomes_nan_beside_prices_that_are_found() -> None:

@@ -356,11 +356,13 @@ def test_two_ranges_that_touch_have_the_bars_of_both(
 def test_the_recent_part_of_a_calendar_says_what_all_of_it_says(
     symbol: str, timeframe: Timeframe
 ) -> None:
-    from_all_of_it = grid_of(symbol, timeframe, "2011-06-01", "2016-01-01")
-    recent = grid_of(symbol, timeframe, "2012-02-01", "2016-01-01")
-    later = from_all_of_it.labels >= to_micros(at("2012-02-01"))
-    assert np.array_equal(from_all_of_it.labels[later], recent.labels)
-    assert np.array_equal(from_all_of_it.closes[later], recent.closes)
+    whole = grid_of(symbol, timeframe, "2011-06-01", "2013-01-01")
+    for days in range(0, 70, 3):
+        start = at("2011-11-20") + timedelta(days=days)
+        part = grid_of(symbol, timeframe, f"{start:%Y-%m-%d}", "2013-01-01")
+        later = whole.labels >= to_micros(start)
+        assert np.array_equal(whole.labels[later], part.labels)
+        assert np.array_equal(whole.closes[later], part.closes)
 
 
 @settings(max_examples=40)
