@@ -61,7 +61,7 @@ def ohlcv(
         asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
         pictures = len(asked) <= opened.picture_limit
         failed: list[Outcome] = []
-        outcomes = opened.updater.update_many(asked, wanted, run_id=context.run_id)
+        outcomes = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
         for done, outcome in enumerate(outcomes, start=1):
             context.log.info(_line(done, len(asked), outcome))
             if outcome.error is not None:

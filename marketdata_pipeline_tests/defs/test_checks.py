@@ -1,0 +1,138 @@
+"""Asset checks: a verdict over every series, which can fail."""
+
+from datetime import timedelta
+
+import dagster as dg
+import pandas as pd
+import pytest
+from sqlalchemy import update
+
+from marketdata_pipeline.database.engine import writing
+from marketdata_pipeline.database.metadata import chunks
+from marketdata_pipeline.defs.checks import check_specs
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.reply import Basis
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.verdict import Verdict
+from marketdata_pipeline.quality.rules import RULES
+from marketdata_pipeline.store.write import Fetch, FetchKind, Write
+from marketdata_pipeline_tests.defs.stage import Choosy, Stage, checks, failure, worst
+from marketdata_pipeline_tests.ingest.world import day, days, walk
+
+AAPL = Series.parse("AAPL|1d")
+
+
+def _store(stage: Stage, bars: pd.DataFrame) -> None:
+    """Past everything that judges bars, as a faulty writer would."""
+    now = stage.world.clock.wall_now() + timedelta(days=30)  # the later fetch wins
+    fetch = Fetch(
+        kind=FetchKind.REPLY,
+        provider="truth",
+        origin="truth",
+        window=TimeRange(bars.index[0], bars.index[-1] + timedelta(days=1)),
+        basis=Basis.RAW,
+        currency="USD",
+        market_at=now,
+        fetched_at=now,
+    )
+    version = stage.world.store.versions([AAPL])[AAPL]
+    stage.world.store.commit(Write(AAPL, fetch, bars), expected_version=version)
+
+
+def test_each_rule_is_a_check_that_says_what_it_looks_at() -> None:
+    specs = {one.name: one for one in check_specs(dg.AssetKey("ohlcv"))}
+    assert list(specs) == list(RULES)
+    assert specs["bars_contract"].description == (
+        "Stored bars still keep every hard rule. Over all series."
+    )
+    assert not any(one.blocking for one in specs.values())
+
+
+def test_good_bars_pass_every_check_and_the_first_line_says_over_what(stage: Stage) -> None:
+    stage.by_key("MSFT|1d")
+    found = checks(stage.by_key("AAPL|1d"))
+    assert set(found) == set(RULES)
+    for one in found.values():
+        assert one.passed
+        assert one.severity is dg.AssetCheckSeverity.WARN
+        assert one.description == "over all 2 series; this run: 1 of 1 ok"
+        assert next(iter(one.metadata)) == "scope"
+        assert one.metadata["scope"].value == one.description
+        assert one.metadata["series"].value == 2
+        assert one.metadata["failing"].value == 0
+        assert one.metadata["worst"].value == "none"
+        assert one.metadata["mean_score"].value == one.metadata["lowest_score"].value == 1.0
+
+
+def test_a_stored_bar_that_breaks_a_hard_rule_turns_the_contract_red(
+    stage: Stage, provider: Choosy
+) -> None:
+    provider.lacking = {day("2024-02-14")}
+    stage.by_key("AAPL|1d")
+    bad = stage.world.store.read(AAPL).loc[[day("2024-03-15")]]
+    _store(stage, bad.assign(high=bad["low"] - 1))
+    provider.lacking = set()
+    stage.world.clock.advance(timedelta(days=3))  # the hole and a new day: around the bad bar
+    red = checks(stage.by_key("AAPL|1d"))["bars_contract"]
+    assert not red.passed
+    assert red.severity is dg.AssetCheckSeverity.WARN
+    assert "| AAPL&#124;1d | 0.000 | AAPL&#124;1d: 1 bars break a hard rule, first low_high at" in (
+        worst(red)
+    )
+
+
+def test_a_red_series_stays_red_in_runs_of_others(stage: Stage) -> None:
+    stage.by_key("AAPL|1d")
+    stage.world.verdicts.put(AAPL, {"bars_contract": _failed()})
+    found = checks(stage.by_key("MSFT|1d"))["bars_contract"]
+    assert not found.passed
+    assert found.description == "over all 2 series; this run: 1 of 1 ok; 1 fail"
+    assert found.metadata["mean_score"].value == pytest.approx(0.5)
+
+
+def test_a_red_series_turns_green_once_it_is_right_again(stage: Stage) -> None:
+    stage.by_key("AAPL|1d")
+    stage.world.verdicts.put(AAPL, {"bars_contract": _failed()})
+    assert checks(stage.by_key("AAPL|1d"))["bars_contract"].passed
+
+
+def test_bytes_that_rot_in_the_store_fail_the_run_with_a_sentence(stage: Stage) -> None:
+    stage.by_key("AAPL|1d")
+    stage.world.verdicts.put(AAPL, {"bars_contract": _failed()})
+    with writing(stage.world.home.engine) as connection:
+        connection.execute(update(chunks).values(data=b"rot"))
+    result = stage.by_key("AAPL|1d")
+    said = failure(result).description
+    assert said is not None
+    assert "AAPL|1d" in said
+    assert "\n" not in said
+
+
+def test_absent_bars_turn_completeness_red(stage: Stage, provider: Choosy) -> None:
+    provider.truth = {AAPL: walk(AAPL, days("2023-06-01", "2024-03-16"))}
+    found = checks(stage.by_key("AAPL|1d"))
+    assert not found["completeness"].passed
+    assert "54 of 253 expected bars absent" in worst(found["completeness"])
+    assert found["completeness"].metadata["lowest_score"].value == pytest.approx(1 - 54 / 253)
+    assert found["freshness"].passed
+
+
+def test_a_series_that_stops_turns_freshness_red(stage: Stage, provider: Choosy) -> None:
+    stage.by_key("AAPL|1d")
+    provider.down = {"AAPL"}
+    stage.world.clock.advance(timedelta(days=4))
+    found = checks(stage.by_key("AAPL|1d"))["freshness"]
+    assert not found.passed
+    assert "2 expected bars behind" in worst(found)
+
+
+def test_the_table_of_the_worst_ends_after_twenty(stage: Stage) -> None:
+    for number in range(30):
+        stage.world.verdicts.put(Series.parse(f"A{number}|1d"), {"freshness": _failed()})
+    found = checks(stage.by_key("AAPL|1d"))["freshness"]
+    assert found.metadata["failing"].value == 30
+    assert worst(found).count("\n") == 22
+
+
+def _failed() -> Verdict:
+    return Verdict(passed=False, score=0.0, detail="bad")

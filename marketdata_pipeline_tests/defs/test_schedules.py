@@ -1,0 +1,218 @@
+"""The refresh schedule: what is due by market time becomes runs that really run."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from marketdata_pipeline.defs.schedules import BATCH, bars_refresh, batches
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import HomeError
+from marketdata_pipeline_tests.defs.stage import YEAR, Choosy, Stage
+from marketdata_pipeline_tests.ingest.world import days, walk
+
+SATURDAY = datetime(2024, 3, 16, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def kept_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """One in a folder: a schedule's context takes no other. Making it takes a second or two."""
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as made:
+        yield made
+
+
+@pytest.fixture
+def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """An instance without runs."""
+    kept_instance.wipe()
+    return kept_instance
+
+
+@pytest.fixture(autouse=True)
+def _after_the_close(stage: Stage) -> None:
+    stage.world.clock.advance(timedelta(hours=1))
+
+
+def _looked(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest | dg.SkipReason]:
+    with context:
+        found = bars_refresh(context)
+        assert isinstance(found, Iterator)
+        return list(found)
+
+
+def _tick(stage: Stage, at: datetime = SATURDAY) -> list[dg.RunRequest | dg.SkipReason]:
+    context = dg.build_schedule_context(
+        instance=stage.instance, scheduled_execution_time=at, resources={"pipeline": stage}
+    )
+    return _looked(context)
+
+
+def _series(request: dg.RunRequest | dg.SkipReason) -> list[str]:
+    assert isinstance(request, dg.RunRequest)
+    listed: list[str] = request.run_config["ops"]["ohlcv"]["config"]["series"]
+    return listed
+
+
+def test_what_is_tracked_and_due_becomes_one_run_without_partition_tags(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT", timeframes=("1d", "1wk"))
+    (request,) = _tick(stage)
+    assert _series(request) == ["AAPL|1d", "AAPL|1wk", "MSFT|1d", "MSFT|1wk"]
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key is None
+    assert request.tags == {}
+
+
+def test_the_run_that_is_asked_for_really_runs(stage: Stage) -> None:
+    stage.track("AAPL", timeframes=("1d", "1wk"))
+    (request,) = _tick(stage)
+    assert isinstance(request, dg.RunRequest)
+    result = stage.configured(request.run_config["ops"]["ohlcv"]["config"])
+    assert result.success
+    assert stage.materialized() == {"AAPL|1d", "AAPL|1wk"}
+
+
+def test_nothing_due_is_a_reason_to_skip_and_costs_no_request(stage: Stage) -> None:
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    asked = len(stage.world.provider.asked)
+    (skip,) = _tick(stage)
+    assert isinstance(skip, dg.SkipReason)
+    assert skip.skip_message == "none of 1 tracked series can have news now"
+    assert len(stage.world.provider.asked) == asked
+
+
+def test_nothing_tracked_is_a_reason_to_skip(stage: Stage) -> None:
+    (skip,) = _tick(stage)
+    assert isinstance(skip, dg.SkipReason)
+
+
+def test_market_time_counts_not_the_time_that_the_tick_was_planned_for(stage: Stage) -> None:
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    (early,) = _tick(stage, SATURDAY + timedelta(days=9))
+    assert isinstance(early, dg.SkipReason)
+    stage.world.clock.market += timedelta(days=3)
+    (due,) = _tick(stage, SATURDAY)
+    assert _series(due) == ["AAPL|1d"]
+
+
+def test_a_bar_is_due_half_an_hour_after_it_closed(stage: Stage) -> None:
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    stage.world.clock.market = datetime(2024, 3, 18, 20, 29, tzinfo=UTC)
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+    stage.world.clock.market += timedelta(minutes=1)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_refresh_under_way_is_not_started_twice(
+    stage: Stage, status: dg.DagsterRunStatus
+) -> None:
+    stage.track("AAPL")
+    tags = {"dagster/schedule_name": "bars_refresh"}
+    stage.instance.create_run_for_job(stage.job(), tags=tags, status=status)
+    (skip,) = _tick(stage)
+    assert isinstance(skip, dg.SkipReason)
+    assert skip.skip_message == "the last refresh is still under way"
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [
+        ({"dagster/schedule_name": "bars_refresh"}, dg.DagsterRunStatus.FAILURE),
+        ({"dagster/schedule_name": "bars_refresh"}, dg.DagsterRunStatus.SUCCESS),
+        ({}, dg.DagsterRunStatus.STARTED),
+    ],
+)
+def test_finished_refreshes_and_other_runs_are_not_in_the_way(
+    stage: Stage, tags: dict[str, str], status: dg.DagsterRunStatus
+) -> None:
+    stage.track("AAPL")
+    stage.instance.create_run_for_job(stage.job(), tags=tags, status=status)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+
+
+def test_a_symbol_that_nobody_knows_rests_for_a_day(stage: Stage, provider: Choosy) -> None:
+    provider.unknown = {"IBM"}
+    stage.track("AAPL", "IBM")
+    stage.by_config("AAPL|1d", "IBM|1d")
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+    stage.world.clock.wall += timedelta(hours=25)
+    assert _series(_tick(stage)[0]) == ["IBM|1d"]
+
+
+def test_a_series_whose_provider_was_down_is_due_at_once(stage: Stage, provider: Choosy) -> None:
+    provider.down = {"AAPL"}
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+
+
+def test_a_hole_is_due_when_its_time_has_come(stage: Stage, provider: Choosy) -> None:
+    lost = datetime(2024, 2, 14, tzinfo=UTC)
+    provider.lacking = {lost}
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+    stage.world.clock.market += timedelta(hours=1)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+
+
+def test_intraday_series_are_due_while_their_session_is_open(
+    stage: Stage, provider: Choosy
+) -> None:
+    hourly = Series.parse("AAPL|1h")
+    provider.truth = {**provider.truth, hourly: walk(hourly, YEAR)}
+    stage.track("AAPL", timeframes=("1h", "1d"))
+    stage.by_config("AAPL|1h", "AAPL|1d")
+    stage.world.clock.market = datetime(2024, 3, 18, 15, 5, tzinfo=UTC)
+    assert _series(_tick(stage)[0]) == ["AAPL|1h"]
+
+
+def test_many_instruments_become_runs_of_a_hundred() -> None:
+    series = [
+        Series.parse(f"A{number}|{frame}") for frame in ("1d", "1wk") for number in range(250)
+    ]
+    found = list(batches(series))
+    assert [len({one.instrument for one in batch}) for batch in found] == [BATCH, BATCH, 50]
+    assert sorted(map(str, series)) == sorted(str(one) for batch in found for one in batch)
+    assert [str(one) for one in found[0][:2]] == ["A0|1d", "A0|1wk"]
+
+
+def test_runs_of_mass_work_are_told_apart_by_a_tag(stage: Stage) -> None:
+    stage.track(*(f"A{number}" for number in range(BATCH + 1)))
+    requests = _tick(stage)
+    assert len(requests) == 2
+    for one in requests:
+        assert isinstance(one, dg.RunRequest)
+        assert one.tags == {"marketdata/tier": "mass"}
+
+
+def test_a_home_that_cannot_be_opened_fails_the_tick_with_one_sentence(stage: Stage) -> None:
+    class NoHome:
+        def opened(self) -> None:
+            raise HomeError("no home at /nowhere; run marketdata init or make run")
+
+    context = dg.build_schedule_context(instance=stage.instance, resources={"pipeline": NoHome()})
+    with pytest.raises(dg.Failure, match=r"^no home at /nowhere; run marketdata init"):
+        _looked(context)
+
+
+def test_the_schedule_runs_by_itself_every_quarter_of_an_hour() -> None:
+    assert bars_refresh.cron_schedule == "*/15 * * * *"
+    assert bars_refresh.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_weekly_bars_are_due_after_fridays_close_only(stage: Stage) -> None:
+    stage.track("AAPL", timeframes=("1d", "1wk"))
+    stage.by_config("AAPL|1d", "AAPL|1wk")
+    provider = stage.world.provider
+    provider.truth = {
+        Series.parse("AAPL|1d"): walk(Series.parse("AAPL|1d"), days("2023-03-15", "2024-03-23"))
+    }
+    stage.world.clock.market = datetime(2024, 3, 21, 21, tzinfo=UTC)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+    stage.world.clock.market = datetime(2024, 3, 22, 21, tzinfo=UTC)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d", "AAPL|1wk"]
