@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
         None,
-        "Database of the catalog, the queue and the governor; several hosts need Postgres.",
+        "Database of the catalog and the governor; several hosts need Postgres.",
         "postgresql://user:password@host/database or sqlite:////absolute/path/catalog.sqlite",
         said="SQLite in the home",
     )
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     )
     refresh_delay: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
         timedelta(minutes=30),
-        "Seconds after the close before daily bars are asked for.",
+        "Seconds after the close before daily bars are asked for; intraday ones after at most 300.",
         "seconds, 0 or more",
         ge=timedelta(0),
     )

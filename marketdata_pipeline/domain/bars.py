@@ -131,10 +131,10 @@ def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.Dat
     """
     from pandera.errors import SchemaError, SchemaErrors
 
-    from marketdata_pipeline.domain.contract import BARS
+    from marketdata_pipeline.domain.contract import schema_of
 
     try:
-        BARS.validate(bars)
+        schema_of(COLUMNS, INDEX_DTYPE).validate(bars)
     except SchemaErrors as error:  # several columns; it is no SchemaError
         raise ContractViolation(f"{series}: {_said(error.schema_errors[0])}") from error
     except SchemaError as error:

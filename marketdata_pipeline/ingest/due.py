@@ -17,6 +17,7 @@ from marketdata_pipeline.store.catalog import SeriesSummary
 
 _LOOK_BACK = timedelta(days=60)
 _REST = timedelta(days=1)
+_INTRADAY = timedelta(minutes=5)
 
 
 def due_series(
@@ -28,7 +29,8 @@ def due_series(
 ) -> list[Series]:
     """The series that an update could bring something to.
 
-    A bar counts ``delay`` after it closed, since providers publish late. Closed markets have no
+    A day or a week counts ``delay`` after it closed, since it is corrected after the close; an
+    intraday bar after at most five minutes of it. Closed markets have no
     closed bar that was not answered, so nothing of them is due.
     """
     ends: dict[tuple[str, Timeframe], datetime | None] = {}
@@ -37,7 +39,8 @@ def due_series(
         kind = _calendar_key(one.instrument), one.timeframe
         if kind not in ends:
             calendar = calendar_of(one.instrument)
-            ends[kind] = calendar.closed_until(one.timeframe, market_now - delay)
+            late = min(delay, _INTRADAY) if one.timeframe.intraday else delay
+            ends[kind] = calendar.closed_until(one.timeframe, market_now - late)
         end = ends[kind]
         if end is not None and _has_news(coverage.get(one, Coverage()), end, market_now):
             found.append(one)

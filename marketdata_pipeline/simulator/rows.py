@@ -1,10 +1,10 @@
 """The rows of a listing that exist at a market instant, as Yahoo serves them.
 
 Not here: which of them were asked for (chart), and what is said about them (meta).
-Prices are divided by the ratio of every split up to that instant and rounded to float32, volume is
-multiplied; the bar in progress holds what was traded so far. Behind intraday rows stands the last
-trade as a row of its own, stamped with its second, flat and without volume, as live replies have
-it; the 1d row in progress is stamped like a finished one.
+Prices are divided by the ratio of every split up to that instant, rounded to six decimals and to
+float32; volume is multiplied; the bar in progress holds what was traded so far. Behind intraday
+rows stands the last trade as a row of its own, stamped with its second, flat and without volume, as
+live replies have it; the 1d row in progress is stamped like a finished one.
 """
 
 from dataclasses import dataclass
@@ -152,9 +152,14 @@ def _adjusted(raw: pd.DataFrame, series: Series, actions: tuple[Action, ...]) ->
         factor = dividend_factor(raw, series, actions, raw["close"])
     rows["adjclose"] = _float32(rows["close"].to_numpy() * factor)
     for name in PRICES:
-        rows[name] = _float32(rows[name].to_numpy())
+        rows[name] = _float32(_six_decimals(rows[name].to_numpy(), raw[name].to_numpy()))
     rows["volume"] = rows["volume"].round()
     return rows
+
+
+def _six_decimals(adjusted: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """Quotients are rounded to six decimals: so are all of the recorded TSLA, divided by 15."""
+    return np.where(adjusted == raw, adjusted, np.round(adjusted, 6))
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Raw and adjusted prices: exact decimals out of float32, splits there and back, dividends."""
 
+import json
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,7 @@ from marketdata_pipeline.domain.actions import (
     rounding_interval,
     shortest_decimals,
     splits_of,
+    traded_prices,
 )
 from marketdata_pipeline.domain.bars import COLUMNS, PRICES, frame, labels_of
 from marketdata_pipeline.domain.series import Series
@@ -386,3 +388,28 @@ def test_a_payment_that_no_short_decimal_explains_is_multiplied_only() -> None:
     odd = Action(date(2024, 1, 2), ActionKind.DIVIDEND, Fraction(1, 3))
     (found,) = as_paid([odd], [split("2024-01-03", 3)])
     assert abs(found.value / 3 - odd.value) <= Fraction(1, 2_000_000)
+
+
+@given(cents=st.integers(1, 10**6), ratio=st.sampled_from([2, 3, 7, 15, 20, 28, 40]))
+def test_a_quotient_rounded_to_six_decimals_still_gives_the_traded_price(
+    cents: int, ratio: int
+) -> None:
+    price = cents / 100
+    sent = np.array([round(price / ratio, 6)]).astype(np.float32).astype(np.float64)
+    assert traded_prices(sent, np.array([float(ratio)]))[0] == price
+
+
+def test_recorded_tsla_comes_back_in_whole_cents(shared: Path) -> None:
+    (file,) = (shared / "recordings/yahoo").glob("chart__TSLA__*-no-dividends.json")
+    chart = json.loads(file.read_text())["chart"]["result"][0]
+    days = np.array(chart["timestamp"], dtype="datetime64[s]").astype("datetime64[D]")
+    splits = [split("2020-08-31", 5), split("2022-08-25", 3)]
+    ratio = later_ratio(days, splits)
+    quoted = [chart["indicators"]["quote"][0][name] for name in PRICES]
+    raw = np.concatenate([traded_prices(np.array(one, dtype=float), ratio) for one in quoted])
+    before = np.tile(ratio == 15, 4)
+    whole = np.round(raw, 2) == raw
+    assert before.sum() == 10_244
+    assert whole[before].sum() == 10_240
+    narrow = np.concatenate([shortest_decimals(np.array(one), ratio) for one in quoted])
+    assert (np.round(narrow, 2) == narrow)[before].sum() < 7_200

@@ -37,8 +37,9 @@ def test_a_daily_series_is_due_half_an_hour_after_the_close_and_not_before() -> 
 
 def test_an_hourly_series_is_due_while_its_session_is_open() -> None:
     known = {HOURLY: _covered(FRIDAY_CLOSE - timedelta(hours=2, minutes=30))}
-    assert _due(known, FRIDAY_CLOSE - timedelta(hours=1, minutes=1)) == []
-    assert _due(known, FRIDAY_CLOSE - timedelta(hours=1)) == [HOURLY]
+    closed = FRIDAY_CLOSE - timedelta(hours=1, minutes=30)
+    assert _due(known, closed + timedelta(minutes=4)) == []
+    assert _due(known, closed + timedelta(minutes=5)) == [HOURLY]
 
 
 def test_a_closed_market_has_no_news_crypto_has() -> None:

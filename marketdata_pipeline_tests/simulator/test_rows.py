@@ -127,7 +127,7 @@ def test_a_split_divides_all_earlier_prices_from_its_sessions_open_on() -> None:
     before = Market(of, at("2024-03-13T13:29:59Z")).rows(D1)
     after = Market(of, at("2024-03-13T13:30:00Z")).rows(D1)
     assert before["close"].tolist() == [100.5, 101.5]
-    assert after["close"].tolist() == [float(np.float32(one / 7)) for one in (100.5, 101.5)]
+    assert after["close"].tolist() == [float(np.float32(one)) for one in (14.357143, 14.5)]
     assert after["volume"].tolist() == [7000, 7007]
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, select, text, update
 from marketdata_pipeline.database.engine import reading, writing
 from marketdata_pipeline.database.metadata import chunks, fetches
 from marketdata_pipeline.domain.actions import Action, ActionKind
-from marketdata_pipeline.domain.bars import BadRow, empty, labels_of
-from marketdata_pipeline.domain.contract import BARS
+from marketdata_pipeline.domain.bars import COLUMNS, INDEX_DTYPE, BadRow, empty, labels_of
+from marketdata_pipeline.domain.contract import schema_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
@@ -55,13 +55,13 @@ def test_what_is_committed_is_read(store: BarStore, engine: Engine, count: int) 
     assert (done.version, done.rows_new) == (1, count)
     found = store.read(COIN)
     pd.testing.assert_frame_equal(found, bars, check_freq=False)
-    BARS.validate(found)
+    schema_of(COLUMNS, INDEX_DTYPE).validate(found)
     (chunk,) = chunk_rows(engine)
     assert (chunk.path is None) is (count <= MOST_INLINE)
 
 
 def test_an_unknown_series_is_empty(store: BarStore) -> None:
-    BARS.validate(store.read(COIN))
+    schema_of(COLUMNS, INDEX_DTYPE).validate(store.read(COIN))
     assert len(store.read(COIN)) == len(store.tail(COIN, 5)) == 0
     assert store.snapshot(COIN).version == 0
     assert store.coverage([COIN]) == {COIN: Coverage()}
