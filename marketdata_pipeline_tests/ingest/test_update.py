@@ -94,6 +94,20 @@ def test_actions_are_asked_for_when_the_reply_cannot_tell_them(world: World) -> 
     pd.testing.assert_frame_equal(stored, truth[AAPL].loc[stored.index])
 
 
+def test_payments_are_stored_as_they_were_paid(world: World) -> None:
+    _split_in_four(world)
+    paid = [
+        Action(date(2023, 8, 11), ActionKind.DIVIDEND, Fraction(265, 100)),
+        Action(date(2024, 2, 9), ActionKind.DIVIDEND, Fraction(24, 100)),
+    ]
+    world.provider.actions = (FOUR_TO_ONE, *paid)
+    for _ in range(2):
+        world.updater.update(AAPL, days("2023-06-01", "2023-09-01"))
+        world.updater.update(AAPL)
+        known = world.catalog.known_actions([AAPL.instrument])[AAPL.instrument]
+        assert sorted(known.actions) == sorted([FOUR_TO_ONE, *paid])
+
+
 def test_a_reply_that_forgot_a_known_split_is_refused(world: World) -> None:
     _split_in_four(world)
     world.updater.update(AAPL, days("2024-01-02", "2024-03-16"))

@@ -4,8 +4,10 @@ Not here: any provider's wire format; the truth is handed over as parsed replies
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import prod
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +18,7 @@ from marketdata_pipeline.database.home import Home, Mode, make_home
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import (
     Action,
+    ActionKind,
     adjust_for_splits,
     last_dates,
     later_ratio,
@@ -108,7 +111,9 @@ class TruthProvider(Provider):
             bars=served,
             basis=Basis.SPLIT_ADJUSTED,
             actions=tuple(
-                one for one in self.actions if window.start.date() <= one.ex_date <= now.date()
+                self._told(one)
+                for one in self.actions
+                if window.start.date() <= one.ex_date <= now.date()
             ),
             actions_within=TimeRange(window.start, max(now, window.start + timedelta(1))),
             currency="USD",
@@ -119,6 +124,13 @@ class TruthProvider(Provider):
             requests=1,
             first_trade=self.first_trade,
         )
+
+    def _told(self, action: Action) -> Action:
+        """Payments are divided by later splits, and rounded to six decimals."""
+        if action.kind is ActionKind.SPLIT:
+            return action
+        later = (one.value for one in splits_of(self.actions) if one.ex_date > action.ex_date)
+        return replace(action, value=round(action.value / prod(later, start=Fraction(1)), 6))
 
     def _closed(self, series: Series, window: TimeRange, now: datetime) -> pd.DataFrame:
         truth = self.truth.get(series, contract.empty())
