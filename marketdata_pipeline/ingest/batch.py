@@ -19,6 +19,7 @@ from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.plan import label_floor
 from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
+from marketdata_pipeline.logs import bound
 from marketdata_pipeline.store.catalog import Catalog
 
 _log = structlog.get_logger("marketdata_pipeline.ingest")
@@ -55,9 +56,11 @@ class Batch:
         """Update one instrument's series, the fetched ones first, the daily one before others."""
         if self.stopped:
             return
+        work = self.works[instrument]
         try:
-            for outcome in self._outcomes(self.works[instrument], asked):
-                report(outcome)
+            with bound(run_id=work.run_id or "none"):
+                for outcome in self._outcomes(work, asked):
+                    report(outcome)
             report(None)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             report(error)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pandas as pd
 import pytest
+import structlog
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -234,6 +235,21 @@ def test_one_bad_instrument_does_not_hold_up_the_others(world: World) -> None:
     failed = [one for one in outcomes.values() if one.error]
     assert len(outcomes) == 2
     assert len(failed) == 1
+
+
+def test_an_update_is_one_line_with_series_run_requests_and_category(world: World) -> None:
+    world.provider.failures = [Unavailable("down")]
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+        list(world.updater.update_many([AAPL], run_id="f00"))
+        world.updater.update(AAPL)
+    failed, good = (line for line in lines if line["event"] == "updated")
+    assert (failed["series"], failed["run_id"], failed["error"]) == (
+        "AAPL|1d",
+        "f00",
+        "unavailable",
+    )
+    assert (good["rows"], good["requests"], good["error"]) == (253, 1, None)
+    assert good["seconds"] >= 0
 
 
 def test_once_turns_run_out_the_rest_fails_at_once_unless_it_needs_none(world: World) -> None:
