@@ -437,6 +437,24 @@ def test_a_write_is_cut_into_the_parts_of_its_series(
     pd.testing.assert_frame_equal(store.read(Series.parse(series)), bars, check_freq=False)
 
 
+def test_a_disk_that_fills_up_between_two_parts_leaves_neither(
+    store: BarStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+
+    def full(handle: int) -> None:
+        syncs.append(handle)
+        if len(syncs) > 3:  # a file, its folder and the one above: the first part is whole
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    both = bars_at(minutes(-MOST_INLINE - 1, 2 * MOST_INLINE + 2))
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.commit(write_of(both, Series.parse("AAPL|1m")), expected_version=None)
+    assert len(syncs) == 4
+    assert files_in(folder) == []
+
+
 def test_a_part_before_1970_is_named_by_its_year(store: BarStore, engine: Engine) -> None:
     store.commit(write_of(bars_at([-MINUTE, 0]), Series.parse("AAPL|5m")), expected_version=None)
     assert [row.part for row in chunk_rows(engine)] == ["1969", "1970"]
