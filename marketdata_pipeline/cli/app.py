@@ -52,6 +52,7 @@ def common(
 def main() -> None:
     """Run a command; exit code 0, 1 where it failed, 2 where the input cannot be right."""
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
     sys.exit(run(sys.argv[1:]))
 
 

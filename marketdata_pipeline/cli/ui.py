@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -63,19 +63,25 @@ def refuse_taken(port: int) -> None:
 def _running(
     command: list[str], environment: dict[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Dagster as a child that gets the time to end its own children, however this ends."""
-    with subprocess.Popen(command, env=environment) as child:  # noqa: S603 - our own interpreter
+    """Dagster as a child that gets the time to end its own children, however this ends.
+
+    In a group of its own, so that it is told to end once, by us: Ctrl-C at a terminal goes to
+    every process of a group, a signal from a program to one only.
+    """
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        command, env=environment, stdin=subprocess.DEVNULL, process_group=0
+    ) as child:
         try:
-            yield child
-        except KeyboardInterrupt:
+            with suppress(KeyboardInterrupt):
+                yield child
+        finally:
             _end(child)
-        except BaseException:
-            child.send_signal(signal.SIGINT)
-            _end(child)
-            raise
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
+    if child.poll() is not None:
+        return
+    child.send_signal(signal.SIGINT)
     try:
         child.wait(_PATIENCE)
     except subprocess.TimeoutExpired:

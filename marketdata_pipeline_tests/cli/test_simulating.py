@@ -1,0 +1,144 @@
+"""`simulate`, and the simulator beside another command."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from marketdata_pipeline.cli.simulating import market_start, serves, simulator_beside
+from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.simulator.recorded import recorded_history
+from marketdata_pipeline.simulator.server import Simulator
+from marketdata_pipeline_tests.cli.terminal import PROGRAM, Terminal, listing
+from marketdata_pipeline_tests.ports import free_port, mute, stranger
+
+START = datetime(2013, 2, 15, 21, tzinfo=UTC)
+
+
+@pytest.fixture
+def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    folder = tmp_path / "replay"
+    monkeypatch.setenv("MARKETDATA_HOME", str(folder))
+    with make_home(folder, mode=Mode.REPLAY, history=History.RECORDED, market_start=START) as made:
+        yield made
+
+
+@contextmanager
+def _simulate(port: int) -> Iterator["subprocess.Popen[str]"]:
+    env = {**os.environ, "MARKETDATA_SIMULATOR_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*PROGRAM, "simulate"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Home) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with _simulate(port) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline().startswith(f"simulator on {url}, market time 2013-02-15")
+        assert serves(replay, url)
+        reply = requests.get(f"{url}/v8/finance/chart/AAPL?range=5d&interval=1d", timeout=5)
+        assert reply.headers["X-Marketdata-Simulator"] == "recorded"
+        assert reply.json()["chart"]["result"][0]["meta"]["symbol"] == "AAPL"
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(10) == 143
+        assert started.stderr is not None
+        assert started.stderr.read() == ""
+    assert not serves(replay, url)
+    with Simulator(recorded_history(), replay.clock, port).in_thread():
+        pass  # the port is free again: nobody of the family holds it
+
+
+def test_simulate_on_a_taken_port_says_so_and_changes_nothing(
+    replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listing(replay.folder)
+    with stranger() as (port, _):
+        monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(port))
+        found = marketdata("simulate")
+    assert found.sentence() == (
+        f"port {port} of 127.0.0.1 is taken; set MARKETDATA_SIMULATOR_PORT to a free one"
+    )
+    assert found.code == 2
+    assert listing(replay.folder) == before
+
+
+def test_the_running_simulator_of_this_home_is_used(replay: Home) -> None:
+    with (
+        Simulator(recorded_history(), replay.clock).in_thread() as simulator,
+        simulator_beside(replay, simulator.port) as url,
+    ):
+        assert url == simulator.url
+
+
+def test_a_simulator_of_another_home_is_not_this_ones(replay: Home, tmp_path: Path) -> None:
+    with (
+        make_home(
+            tmp_path / "other", mode=Mode.REPLAY, history=History.RECORDED, market_start=START
+        ) as other,
+        Simulator(recorded_history(), other.clock).in_thread() as simulator,
+    ):
+        assert serves(other, simulator.url)
+        assert not serves(replay, simulator.url)
+        with pytest.raises(BadInput, match="is taken"), simulator_beside(replay, simulator.port):
+            pass
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b"hello", b'{"market_start": 3}'])
+def test_another_web_server_is_no_simulator(replay: Home, body: bytes) -> None:
+    with stranger(body) as (port, seen):
+        assert not serves(replay, f"http://127.0.0.1:{port}")
+    assert seen == ["/simulator"]
+
+
+def test_a_server_that_speaks_no_http_is_no_simulator(replay: Home) -> None:
+    with mute() as port:
+        assert not serves(replay, f"http://127.0.0.1:{port}")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    replay: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with Simulator(recorded_history(), replay.clock).in_thread() as simulator:
+        assert serves(replay, simulator.url)
+
+
+def test_a_demo_starts_two_weeks_before_the_end_of_the_bars() -> None:
+    assert market_start() == START
+
+
+def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> None:
+    assert marketdata("init", "--demo").out.startswith(
+        f"replay home at {Path.cwd() / '.marketdata-demo'}\n"
+    )
+    assert not (Path.cwd() / ".marketdata").exists()
+    assert marketdata("status").out.startswith(
+        f"home {Path.cwd() / '.marketdata-demo'} (replay of recorded bars), market time 2013-02-15"
+    )
+
+
+def test_a_dead_simulator_is_one_sentence_of_a_backfill(
+    replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(port))
+    found = marketdata("backfill", "AAPL", "-t", "1d")
+    assert found.err == (
+        f"marketdata: 1 of 1 series failed: the simulator at http://127.0.0.1:{port} does not "
+        f"answer; start it with: marketdata simulate; its log is {replay.dagster}/last-run.log\n"
+    )
+    assert found.code == 1
+    assert "  1/1  AAPL|1d        failed: the simulator at" in found.out
