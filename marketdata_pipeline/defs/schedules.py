@@ -10,6 +10,7 @@ import dagster as dg
 
 from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import UnknownSymbol
 from marketdata_pipeline.ingest.due import due_series, resting
 from marketdata_pipeline.ingest.track import series_of
 
@@ -61,7 +62,7 @@ def bars_refresh(
 
 
 def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
-    asleep = resting(opened.catalog.summaries(tracked), opened.clock.wall_now())
+    asleep = resting(opened.catalog.failing(UnknownSymbol.category), opened.clock.wall_now())
     awake = [one for one in tracked if one not in asleep]
     return due_series(
         awake,

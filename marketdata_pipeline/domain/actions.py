@@ -5,7 +5,7 @@ Not here: where actions come from, and when an instrument's actions are known (c
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import Enum, StrEnum
 from fractions import Fraction
 from math import prod
@@ -20,6 +20,7 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 _MOST_DIGITS = 18
 _HALF_A_MICRO = Fraction(1, 2_000_000)
 _SIXTH_DECIMAL = 5e-7
+_WEEK = timedelta(days=7)
 
 
 class ActionKind(StrEnum):
@@ -54,6 +55,17 @@ class Adjust(Enum):
 def splits_of(actions: Iterable[Action]) -> list[Action]:
     """The splits, oldest first; one that is listed twice took place once."""
     return sorted({one for one in actions if one.kind is ActionKind.SPLIT})
+
+
+def restated(known: Iterable[Action], told: Iterable[Action]) -> list[Action]:
+    """The known splits that come again with another date: the same ratio, less than a week away."""
+    fresh = splits_of(told)
+    return [
+        old
+        for old in splits_of(known)
+        if old not in fresh
+        and any(new.value == old.value and abs(new.ex_date - old.ex_date) < _WEEK for new in fresh)
+    ]
 
 
 def last_dates(bars: pd.DataFrame, series: Series) -> np.ndarray:

@@ -231,9 +231,10 @@ def _schedule(name: str, start: datetime, through: int) -> _Schedule:
     first = pd.Timestamp(start.date())
     last = pd.Timestamp(year=through, month=12, day=31)
     first = first if low is None else max(first, low)
-    last = last if high is None else min(last, high)
-    table = factory(start=first, end=last).schedule
-    label, opened = _micros(table.index), _micros(table["open"])
+    known = last if high is None else min(last, high)
+    calendar = factory(start=first, end=known)
+    table = _carried_on(calendar.schedule, last, str(calendar.tz))
+    label, opened = _micros(pd.DatetimeIndex(table.index)), _micros(table["open"])
     closed = _micros(table["close"])
     if name == "CMES":
         halt = _instants(pd.DatetimeIndex(table.index), "America/Chicago", hour=16)
@@ -245,6 +246,28 @@ def _schedule(name: str, start: datetime, through: int) -> _Schedule:
     morning = Segments(opened, opened, ends)
     afternoon = Segments(breaks[1], breaks[1], closed[broken])
     return _Schedule(Days(label, opened, closed), Segments.of([morning, afternoon]))
+
+
+def _carried_on(table: pd.DataFrame, last: pd.Timestamp, zone: str) -> pd.DataFrame:
+    """Sessions up to ``last``: past the calendar's bound each weekday, at the hours known last.
+
+    A holiday there is expected in vain and becomes a hole; without it a market would stop for ever
+    on the day that its calendar ends (XSHG, XBOM and XSES of exchange_calendars 4.13: 2026-12-31).
+    """
+    final = pd.Timestamp(table.index[-1])
+    dates = pd.bdate_range(final + pd.Timedelta(days=1), last)
+    if not len(dates):
+        return table
+    more: dict[str, pd.DatetimeIndex] = {}
+    for name in table.columns:
+        known = pd.Timestamp(table[name].iloc[-1])
+        if pd.isna(known):
+            more[name] = pd.DatetimeIndex([pd.NaT] * len(dates), tz="UTC")
+        else:
+            hour = known.tz_convert(zone).tz_localize(None) - final
+            more[name] = (dates + hour).tz_localize(zone).tz_convert("UTC")
+    carried: pd.DataFrame = pd.concat([table, pd.DataFrame(more, index=dates)])
+    return carried
 
 
 def _dates(start: int, end: int) -> pd.DatetimeIndex:

@@ -69,14 +69,18 @@ class Coverage:
         return [span for span in self.spans if span.kind is SpanKind.HOLE]
 
     def after(
-        self, answered: TimeRange, absent: Sequence[TimeRange], market_now: datetime
+        self,
+        answered: TimeRange | Sequence[TimeRange],
+        absent: Sequence[TimeRange],
+        market_now: datetime,
     ) -> "Coverage":
-        """The coverage once ``answered`` was answered without the ``absent`` parts of it.
+        """The coverage once one or more ranges were answered without the ``absent`` parts of them.
 
         A part that was a hole before waits longer than the last time; one that was not starts
         with the shortest delay, also where it borders on an old hole.
         """
-        gaps = intersect([answered], absent)
+        parts = [answered] if isinstance(answered, TimeRange) else answered
+        gaps = intersect(parts, absent)
         known = [hole.within for hole in self.holes()]
         fresh = [_hole(part, 0, market_now) for part in subtract(gaps, known)]
         again = [
@@ -84,7 +88,7 @@ class Coverage:
             for hole in self.holes()
             for part in parts_inside(hole.within, gaps)
         ]
-        full = [Span(one, SpanKind.ANSWERED) for one in subtract([answered], gaps)]
+        full = [Span(one, SpanKind.ANSWERED) for one in subtract(parts, gaps)]
         return self.overlay([*full, *fresh, *again])
 
     def overlay(self, spans: Iterable[Span]) -> "Coverage":

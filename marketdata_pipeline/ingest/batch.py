@@ -20,7 +20,7 @@ from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.plan import label_floor
 from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
 from marketdata_pipeline.logs import bound
-from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.catalog import Catalog, SeriesSummary
 
 _log = structlog.get_logger("marketdata_pipeline.ingest")
 _GRID = list(Timeframe)
@@ -71,13 +71,15 @@ class Batch:
         bases = {one.base for one in asked if one.base is not None}
         daily_first = sorted(fetched | bases, key=lambda one: -_GRID.index(one.timeframe))
         for one in daily_first:
+            if self.stopped:
+                return
             needed_by = [each for each in asked if one in {each, each.base}]
             wish = self._wish(one, needed_by)
             outcome = self._one(work, wish, errors)
             if one in fetched:
                 yield outcome
         for one in asked:
-            if one.timeframe.derived:
+            if one.timeframe.derived and not self.stopped:
                 yield self._one(work, self._wish(one, [one]), errors)
 
     def _wish(self, series: Series, needed_by: list[Series]) -> Wish:
@@ -100,7 +102,6 @@ class Batch:
             error = self._attempt(work, wish, tally)
         if error is not None:
             errors[wish.series] = error
-            self.catalog.record_error(wish.series, error.category, str(error))
         return self._report(work, wish, tally, error, started)
 
     def _attempt(self, work: InstrumentWork, wish: Wish, tally: Tally) -> MarketDataError | None:
@@ -118,6 +119,15 @@ class Batch:
             return error
         return None
 
+    def _noted(self, series: Series, error: MarketDataError | None) -> SeriesSummary:
+        """What is stored of the series, once its error is noted, or an earlier one cleared."""
+        if error is not None:
+            self.catalog.record_error(series, error.category, str(error))
+        stored = self.catalog.summaries([series])[0]
+        if error is None and stored.error_category is not None:
+            self.catalog.clear_error(series)
+        return stored
+
     def _report(
         self,
         work: InstrumentWork,
@@ -127,21 +137,24 @@ class Batch:
         started: datetime,
     ) -> Outcome:
         series = wish.series
-        since = self.since.get(series.instrument)
         written = None
         if tally.written:
             written = TimeRange(
                 min(one.start for one in tally.written), max(one.end for one in tally.written)
             )
-        stored = self.catalog.summaries([series])[0]
-        judgement = self.judge.judge(
-            series,
-            since=since,
-            first_trade=work.first_trade,
-            last=stored.last,
-            coverage=work.coverage[series],
-            written=written,
-        )
+        stored, judgement = SeriesSummary(series), None
+        try:
+            stored = self._noted(series, error)
+            judgement = self.judge.judge(
+                series,
+                since=self.since.get(series.instrument),
+                first_trade=work.first_trade,
+                last=stored.last,
+                coverage=work.coverage[series],
+                written=written,
+            )
+        except MarketDataError as failure:
+            error = error or failure
         seconds = (self.clock.wall_now() - started).total_seconds()
         _log.info(
             "updated",

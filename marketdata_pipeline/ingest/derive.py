@@ -4,6 +4,7 @@ Not here: the arithmetic of a derived bar (domain.resample) and updating the bas
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import (
+    MICROSECOND,
     TimeRange,
     from_micros,
     intersect,
@@ -24,7 +26,9 @@ from marketdata_pipeline.domain.ranges import (
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.sessions import WEEK, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.ingest.plan import after_listing
 from marketdata_pipeline.ingest.settle import commit_over
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Write
@@ -34,32 +38,42 @@ from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Write
 class Base:
     """What a derived series is made from: its base's coverage, origin, actions and changes.
 
-    ``changed`` is the label range in which the base has other bars than at the last derivation;
-    None: none.
+    Before ``first_trade`` nothing is needed of the base. ``changed`` is the label range in which
+    the base has other bars than at the last derivation; None: none.
     """
 
     coverage: Coverage
     origin: str
     actions: tuple[Action, ...]
     changed: TimeRange | None
+    first_trade: date | None = None
 
 
 def due_parts(
     series: Series, wanted: TimeRange, coverage: Coverage, base: Base, clock: Clock
 ) -> list[TimeRange]:
-    """The ranges, aligned to the series' own bars, that are to be derived (again)."""
+    """The ranges, aligned to the series' own bars, that are to be derived (again).
+
+    A bar that is wanted in part only is not made.
+    """
+    whole = whole_bars(series, wanted)
+    if whole is None:
+        return []
+    wanted = whole
     parts = coverage.missing([wanted], clock.market_now())
     if base.changed is not None:
         parts = [*parts, *intersect([aligned(series, base.changed)], [wanted])]
     known = [aligned(series, one.within) for one in base.coverage.spans]
     reachable = intersect(merge(aligned(series, part) for part in parts), merge(known))
-    asked = subtract(reachable, _not_covered(series, wanted, base.coverage))
+    asked = subtract(reachable, _not_covered(series, wanted, base))
     return intersect(asked, [wanted])
 
 
-def _not_covered(series: Series, wanted: TimeRange, base: Coverage) -> list[TimeRange]:
+def _not_covered(series: Series, wanted: TimeRange, base: Base) -> list[TimeRange]:
     """Bars of the series whose base was not answered in full."""
-    open_ranges = subtract([aligned(series, wanted)], [one.within for one in base.spans])
+    needed = after_listing(aligned(series, wanted), base.first_trade)
+    known = [one.within for one in base.coverage.spans]
+    open_ranges = subtract([] if needed is None else [needed], known)
     return [
         aligned(series, one)
         for one in open_ranges
@@ -77,24 +91,33 @@ def _expects(series: Series, within: TimeRange) -> bool:
     return len(grid.labels) > 0
 
 
+def whole_bars(series: Series, wanted: TimeRange) -> TimeRange | None:
+    """The range without the bars at its ends that it holds in part; None: no whole bar."""
+    around = aligned(series, wanted)
+    start, end = wanted.start, wanted.end
+    if around.start < start:
+        start = aligned(series, TimeRange(start, start + MICROSECOND)).end
+    if around.end > end:
+        end = aligned(series, TimeRange(end - MICROSECOND, end)).start
+    return span(start, end)
+
+
 def aligned(series: Series, one: TimeRange) -> TimeRange:
     """The range widened to whole bars of the series; ends between sessions stay."""
-    calendar = calendar_of(series.instrument)
+    if series.timeframe is Timeframe.W1:
+        first, last = monday_of(np.array([to_micros(one.start), to_micros(one.end) - 1])).tolist()
+        return TimeRange(from_micros(first), from_micros(last + WEEK))
     step = series.timeframe.length
-    grid = calendar.grid(series.timeframe, TimeRange(one.start - 2 * step, one.end + step))
-    ends = grid.closes if series.timeframe.intraday else grid.labels + _micros(series)
+    around = TimeRange(one.start - 2 * step, one.end + step)
+    grid = calendar_of(series.instrument).grid(series.timeframe, around)
     start, end = to_micros(one.start), to_micros(one.end)
     first = int(np.searchsorted(grid.labels, start, side="right")) - 1
-    if first >= 0 and start < ends[first]:
+    if first >= 0 and start < grid.closes[first]:
         start = int(grid.labels[first])
     last = int(np.searchsorted(grid.labels, end)) - 1
-    if last >= 0 and end < ends[last]:
-        end = int(ends[last])
+    if last >= 0 and end < grid.closes[last]:
+        end = int(grid.closes[last])
     return TimeRange(from_micros(start), from_micros(end))
-
-
-def _micros(series: Series) -> int:
-    return to_micros(from_micros(0) + series.timeframe.length)
 
 
 def write_derived(
@@ -138,16 +161,8 @@ def write_derived(
         run_id=run_id,
     )
 
-    def judged(_stored: Snapshot) -> Write:
-        return Write(
-            series=series,
-            bars=bars,
-            fetch=fetch,
-            coverage=lambda before: before.overlay(spans),
-            actions=(),
-            actions_within=None,
-            first_trade=None,
-        )
+    def judged(_stored: Snapshot) -> tuple[Write, bool]:
+        return Write(series, fetch, bars, lambda before: before.overlay(spans)), False
 
     return commit_over(store, series, scope, judged)
 

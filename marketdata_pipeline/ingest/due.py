@@ -3,7 +3,7 @@
 Not here: when somebody looks (schedules) and the update itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from marketdata_pipeline.domain.calendars import calendar_of
@@ -12,8 +12,6 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import UnknownSymbol
-from marketdata_pipeline.store.catalog import SeriesSummary
 
 _LOOK_BACK = timedelta(days=60)
 _REST = timedelta(days=1)
@@ -42,28 +40,27 @@ def due_series(
             late = min(delay, _INTRADAY) if one.timeframe.intraday else delay
             ends[kind] = calendar.closed_until(one.timeframe, market_now - late)
         end = ends[kind]
-        if end is not None and _has_news(coverage.get(one, Coverage()), end, market_now):
+        depth = min(_LOOK_BACK, one.timeframe.depth or _LOOK_BACK) - timedelta(days=1)
+        known = coverage.get(one, Coverage())
+        if end is not None and _has_news(known, end - depth, end, market_now):
             found.append(one)
     return found
 
 
-def resting(summaries: Iterable[SeriesSummary], wall_now: datetime) -> set[Series]:
-    """Series that a provider does not know: asked again after a day, not at every look."""
-    return {
-        one.series
-        for one in summaries
-        if one.error_category == UnknownSymbol.category
-        and one.error_at is not None
-        and one.error_at > wall_now - _REST
-    }
+def resting(unknown: Mapping[Series, datetime], wall_now: datetime) -> set[Series]:
+    """Series that a provider does not know: asked again after a day, not at every look.
+
+    ``unknown`` gives the wall instant at which it said so.
+    """
+    return {one for one, said_at in unknown.items() if said_at > wall_now - _REST}
 
 
 def _calendar_key(instrument: Instrument) -> str:
     return f"{instrument.asset_class}/{instrument.venue.calendar}"
 
 
-def _has_news(coverage: Coverage, end: datetime, market_now: datetime) -> bool:
+def _has_news(coverage: Coverage, start: datetime, end: datetime, market_now: datetime) -> bool:
     if not coverage.spans or coverage.spans[-1].within.end < end:
         return True
-    holes = coverage.missing([TimeRange(end - _LOOK_BACK, end)], market_now)
+    holes = coverage.missing([TimeRange(start, end)], market_now)
     return any(hole.within.intersect(part) for hole in coverage.holes() for part in holes)

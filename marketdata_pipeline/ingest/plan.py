@@ -3,7 +3,7 @@
 Not here: asking (update) and what becomes of an answer (settle).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -47,7 +47,8 @@ def wanted_range(
     if closed is None:
         return None
     end = closed if until is None else min(closed, until)
-    return span(label_floor(series, since or _usual_start(series, market_now)), end)
+    start = since or _usual_start(series, market_now)
+    return span(label_floor(series, max(start, DAWN)), end)
 
 
 def _usual_start(series: Series, market_now: datetime) -> datetime:
@@ -87,16 +88,26 @@ def plan(
     window share one request, since turns are scarcer than rows.
     """
     reachable, too_old = _within_depth(wanted, capability.depth, market_now)
-    listed = _after_listing(reachable, first_trade)
+    listed = after_listing(reachable, first_trade)
     missing = coverage.missing([] if listed is None else [listed], market_now)
-    due = [part for one in missing if (part := _expected_part(series, one)) is not None]
+    due = {one: part for one in missing if (part := _expected_part(series, one)) is not None}
     windows = [
         window
-        for group in _grouped(due, capability.longest_window)
+        for group in _grouped(list(due.values()), capability.longest_window)
         for window in cut(group, capability.longest_window)
     ]
-    asks = [Ask(window, tuple(intersect([window], due))) for window in windows]
+    asks = [Ask(window, tuple(_parts(window, due))) for window in windows]
     return Plan(tuple(reversed([ask for ask in asks if ask.parts])), too_old)
+
+
+def _parts(window: TimeRange, due: Mapping[TimeRange, TimeRange]) -> Iterator[TimeRange]:
+    """What an answer for ``window`` answers: nights and weekends beside expected bars as well."""
+    for missing, expected in due.items():
+        part = window.intersect(expected)
+        if part is not None:
+            start = missing.start if part.start == expected.start else part.start
+            end = missing.end if part.end == expected.end else part.end
+            yield TimeRange(start, end)
 
 
 def _within_depth(
@@ -108,7 +119,8 @@ def _within_depth(
     return span(max(wanted.start, edge), wanted.end), span(wanted.start, min(edge, wanted.end))
 
 
-def _after_listing(wanted: TimeRange | None, first_trade: date | None) -> TimeRange | None:
+def after_listing(wanted: TimeRange | None, first_trade: date | None) -> TimeRange | None:
+    """The part from the listing's first day on; None: nothing of it."""
     if wanted is None or first_trade is None:
         return wanted
     listed = datetime.combine(first_trade, time.min, tzinfo=UTC)
@@ -142,11 +154,9 @@ def absent_labels(
     series: Series, parts: Sequence[TimeRange], present: np.ndarray, first_trade: date | None
 ) -> list[TimeRange]:
     """What the calendar expects in ``parts`` and is not ``present``, as label ranges."""
-    calendar = calendar_of(series.instrument)
-    listed = (_after_listing(part, first_trade) for part in parts)
-    return [
-        one
-        for part in listed
-        if part is not None
-        for one in absent_ranges(calendar.grid(series.timeframe, part), present, series.timeframe)
-    ]
+    listed = [one for part in parts if (one := after_listing(part, first_trade)) is not None]
+    if not listed:
+        return []
+    hull = TimeRange(listed[0].start, listed[-1].end)
+    grid = calendar_of(series.instrument).grid(series.timeframe, hull)
+    return intersect(listed, absent_ranges(grid, present, series.timeframe))

@@ -4,8 +4,8 @@ Not here: asking providers (work), traded prices (raw), derived bars (derive).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,9 @@ import pandas as pd
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
-from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract, to_micros
-from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.errors import SplitContradicted, WriteConflict
@@ -76,7 +75,7 @@ def settle(
     labels = contract.labels_of(settled.bars)
     inside = _within(labels, parts)
 
-    def judged(stored: Snapshot) -> Write:
+    def judged(stored: Snapshot) -> tuple[Write, bool]:
         _refuse_contradiction(reply, settled.bars, stored, known)
         keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
         return _write(reply, settled, parts, keep, stored, listing)
@@ -86,31 +85,30 @@ def settle(
 
 
 def commit_over(
-    store: BarStore, series: Series, around: TimeRange, judged: Callable[[Snapshot], Write]
+    store: BarStore,
+    series: Series,
+    around: TimeRange,
+    judged: Callable[[Snapshot], tuple[Write, bool]],
 ) -> tuple[int, Coverage]:
     """Write what ``judged`` makes of the stored bars; judge again whenever they changed meanwhile.
+
+    ``judged`` also says whether it relied on what is stored beyond the bars that it replaces, as a
+    hole does, which says that no bar is there.
 
     Returns the number of new bars, and the coverage as it is now.
 
     Raises:
         WriteConflict: they kept changing.
     """
-    covered = Coverage()
     for _ in range(_ATTEMPTS):
         stored = store.snapshot(series, around)
-        write = judged(stored)
-
-        def noting(before: Coverage, write: Write = write) -> Coverage:
-            nonlocal covered
-            covered = write.coverage(before)
-            return covered
-
-        expected = stored.version if _touches(write.bars, stored) else None
+        write, relied = judged(stored)
+        expected = stored.version if relied or _touches(write.bars, stored) else None
         try:
-            committed = store.commit(replace(write, coverage=noting), expected_version=expected)
+            committed = store.commit(write, expected_version=expected)
         except Stale:
             continue
-        return committed.rows_new, covered
+        return committed.rows_new, committed.coverage
     raise WriteConflict(f"{series}: other writers kept changing it; run the same again")
 
 
@@ -124,36 +122,26 @@ def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
+        aside=True,
     )
     store.commit(write, expected_version=None)
 
 
-def too_deep(
-    store: BarStore, series: Series, provider: str, clock: Clock, listing: Listing
+def refused(
+    store: BarStore, series: Series, parts: Sequence[TimeRange], fetch: Fetch, listing: Listing
 ) -> Coverage:
-    """Remember that the provider does not serve ``listing.too_old``, so that it is not asked again.
+    """Remember that a provider does not go back so far: a hole, asked again ever more rarely.
 
     Returns the coverage as it is now.
     """
-    if listing.too_old is None:
-        raise ValueError("what is too old has to be named")
-    fetch = Fetch(
-        kind=FetchKind.REPLY,
-        provider=provider,
-        origin=provider,
-        window=listing.too_old,
-        basis=Basis.RAW,
-        currency=None,
-        market_at=clock.market_now(),
-        fetched_at=clock.wall_now(),
-        requests=1,
-        run_id=listing.run_id,
-    )
 
-    def noted(_stored: Snapshot) -> Write:
-        return Write(series, fetch, coverage=lambda one: _noting_depth(one, listing.too_old))
+    def judged(stored: Snapshot) -> tuple[Write, bool]:
+        present = contract.labels_of(stored.bars)
+        absent = absent_labels(series, parts, present, listing.first_trade)
+        cover = _covering(parts, absent, listing, fetch.market_at)
+        return Write(series, fetch, coverage=cover), True
 
-    return commit_over(store, series, listing.too_old, noted)[1]
+    return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)[1]
 
 
 def _padded(window: TimeRange) -> TimeRange:
@@ -199,28 +187,31 @@ def _write(
     keep: np.ndarray,
     stored: Snapshot,
     listing: Listing,
-) -> Write:
+) -> tuple[Write, bool]:
     labels = contract.labels_of(settled.bars)
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
     absent = absent_labels(reply.series, parts, present, first_trade)
 
-    def cover(before: Coverage) -> Coverage:
-        after = _noting_depth(before, listing.too_old)
-        for part in parts:
-            holes = [one for one in absent if part.intersect(one)]
-            after = after.after(part, holes, reply.market_at)
-        return after
-
-    return Write(
+    write = Write(
         series=reply.series,
         bars=settled.bars[keep],
         fetch=_fetch_of(reply, settled.dropped, listing),
-        coverage=cover,
+        coverage=_covering(parts, absent, listing, reply.market_at),
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
     )
+    return write, bool(absent)
+
+
+def _covering(
+    parts: Sequence[TimeRange], absent: Sequence[TimeRange], listing: Listing, market_at: datetime
+) -> Callable[[Coverage], Coverage]:
+    def cover(before: Coverage) -> Coverage:
+        return _noting_depth(before, listing.too_old).after(parts, absent, market_at)
+
+    return cover
 
 
 def _noting_depth(before: Coverage, too_old: TimeRange | None) -> Coverage:

@@ -4,7 +4,7 @@ Not here: the work on one instrument (work), deciding what to ask (plan), storin
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,7 +54,7 @@ class Updater:
         wanted: TimeRange | None = None,
         *,
         run_id: str | None = None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """Bring many series up to date, ``at_once`` instruments at a time; yields as they finish.
 
         ``wanted`` None: each as far back as it is tracked, or its timeframe's usual depth. Once a

@@ -5,11 +5,11 @@ Not here: many instruments at once (update), and what becomes of one reply (sett
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import structlog
 
-from marketdata_pipeline.domain.actions import Action, as_paid, splits_of
+from marketdata_pipeline.domain.actions import Action, as_paid, restated, splits_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
@@ -17,21 +17,25 @@ from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import MalformedReply, OutOfDepth, ProviderError, Unavailable
+from marketdata_pipeline.errors import (
+    MalformedReply,
+    MarketDataError,
+    OutOfDepth,
+    ProviderError,
+    SplitContradicted,
+    Unavailable,
+)
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
 from marketdata_pipeline.ingest.raw import splits_in_effect
-from marketdata_pipeline.ingest.settle import (
-    Listing,
-    actions_only,
-    settle,
-    too_deep,
-)
+from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.write import Fetch, FetchKind
 
 _log = structlog.get_logger("marketdata_pipeline.ingest")
+_OVERLAP = timedelta(days=10)
 _WITH_ACTIONS = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
 
 
@@ -51,6 +55,17 @@ class Wish:
     series: Series
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request to come; ``oldest`` and ``too_old`` are of the whole plan that it is part of."""
+
+    provider: Provider
+    series: Series
+    ask: Ask
+    oldest: datetime
+    too_old: TimeRange | None
 
 
 @dataclass(slots=True, eq=False)
@@ -113,19 +128,57 @@ class InstrumentWork:
         todo = self._plan(provider, series, wanted)
         oldest = min((ask.window.start for ask in todo.asks), default=wanted.start)
         for ask in todo.asks:
-            reply = self._asked(provider, series, ask)
+            request = _Request(provider, series, ask, oldest, todo.out_of_depth)
+            try:
+                self._bring(request, tally)
+            except SplitContradicted:
+                wider = self._overlapping(request, wanted)
+                if wider is None:
+                    raise
+                self._bring(wider, tally)
+
+    def _overlapping(self, request: _Request, wanted: TimeRange) -> _Request | None:
+        """The same with stored bars asked again: they tell a split from a bad day."""
+        if request.provider.timeframes[request.series.timeframe].longest_window is not None:
+            return None
+        window = request.ask.window
+        start = max(window.start - _OVERLAP, wanted.start)
+        end = min(window.end + _OVERLAP, wanted.end)
+        return replace(request, ask=Ask(TimeRange(start, end), request.ask.parts))
+
+    def _bring(self, request: _Request, tally: Tally) -> None:
+        """Ask once and store what comes; what a refused reply told of splits is forgotten."""
+        before = self.actions, self.actions_known
+        try:
+            reply = self._asked(request)
             tally.requests += reply.requests
             self._learn_splits(reply)
-            self._know_actions(provider, reply, oldest, tally)
-            self._settle(self._as_paid(reply), ask, todo.out_of_depth, tally)
+            self._know_actions(request, reply, tally)
+            self._settle(self._as_paid(reply), request, tally)
+        except MarketDataError:
+            self.actions, self.actions_known = before
+            raise
 
-    def _asked(self, provider: Provider, series: Series, ask: Ask) -> Reply:
+    def _asked(self, request: _Request) -> Reply:
         """The provider's reply; that it does not go back so far is remembered as an answer."""
+        provider, series, ask = request.provider, request.series, request.ask
         try:
             return provider.fetch(series, ask.window)
         except OutOfDepth:
-            listing = Listing(self.first_trade, self.run_id, ask.window)
-            self.coverage[series] = too_deep(self.store, series, provider.name, self.clock, listing)
+            fetch = Fetch(
+                kind=FetchKind.REPLY,
+                provider=provider.name,
+                origin=provider.name,
+                window=ask.window,
+                basis=Basis.RAW,
+                currency=None,
+                market_at=self.clock.market_now(),
+                fetched_at=self.clock.wall_now(),
+                requests=1,
+                run_id=self.run_id,
+            )
+            listing = Listing(self.first_trade, self.run_id, request.too_old)
+            self.coverage[series] = refused(self.store, series, ask.parts, fetch, listing)
             raise
 
     def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
@@ -145,7 +198,10 @@ class InstrumentWork:
             self.actions_known = merge([*self.actions_known, reply.actions_within])
 
     def _add(self, actions: Iterable[Action]) -> None:
-        latest = {(one.ex_date, one.kind): one for one in (*self.actions, *actions)}
+        told = list(actions)
+        gone = restated(self.actions, told)
+        kept = [one for one in self.actions if one not in gone]
+        latest = {(one.ex_date, one.kind): one for one in (*kept, *told)}
         self.actions = tuple(latest.values())
 
     def _as_paid(self, reply: Reply) -> Reply:
@@ -156,35 +212,36 @@ class InstrumentWork:
         self._add(paid)
         return replace(reply, actions=paid)
 
-    def _know_actions(
-        self, provider: Provider, reply: Reply, oldest: datetime, tally: Tally
-    ) -> None:
+    def _know_actions(self, request: _Request, reply: Reply, tally: Tally) -> None:
         """Before prices are un-split, every action from the window to now has to be known."""
         needed = span(reply.window.start, reply.market_at)
+        if reply.bars.empty and not reply.actions:
+            return
         if self.instrument.asset_class not in _WITH_ACTIONS or needed is None:
             return
         if not subtract([needed], self.actions_known):
             return
         daily = Series(self.instrument, Timeframe.D1)
-        wide = provider.fetch(daily, TimeRange(oldest, reply.market_at))
+        wide = request.provider.fetch(daily, TimeRange(request.oldest, reply.market_at))
         tally.requests += wide.requests
         self._learn_splits(wide)
         actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
         if subtract([needed], self.actions_known):
             raise MalformedReply(
-                f"{reply.series}: {provider.name} does not tell all splits of "
+                f"{reply.series}: {reply.provider} does not tell all splits of "
                 f"{self.instrument} from {needed.start:%Y-%m-%d} on; nothing was stored",
-                provider=provider.name,
+                provider=reply.provider,
                 series=str(reply.series),
             )
 
-    def _settle(self, reply: Reply, ask: Ask, too_old: TimeRange | None, tally: Tally) -> None:
-        listing = Listing(self.first_trade, self.run_id, too_old)
-        stored = settle(self.store, reply, ask.parts, self.actions, listing=listing)
+    def _settle(self, reply: Reply, request: _Request, tally: Tally) -> None:
+        listing = Listing(self.first_trade, self.run_id, request.too_old)
+        parts = request.ask.parts
+        stored = settle(self.store, reply, parts, self.actions, listing=listing)
         self.coverage[reply.series] = stored.coverage
         tally.rows_new += stored.rows_new
         if stored.rows:
-            tally.written.append(ask.window)
+            tally.written.append(reply.window)
 
     def derive(self, wish: Wish, tally: Tally) -> None:
         """Bring a derived series up to what its base holds now."""
@@ -194,8 +251,13 @@ class InstrumentWork:
             return
         version = self.catalog.derived_from(series)
         changed = None if version is None else self.store.changed_since(base, version)
-        origin = self.catalog.summaries([base])[0].origin
-        known = Base(self.coverage.get(base, Coverage()), origin, self.actions, changed)
+        known = Base(
+            coverage=self.coverage.get(base, Coverage()),
+            origin=self.store.origin_of(base) or "",
+            actions=self.actions,
+            changed=changed,
+            first_trade=self.first_trade,
+        )
         coverage = self.coverage.get(series, Coverage())
         parts = due_parts(series, wanted, coverage, known, self.clock)
         if not parts:

@@ -23,6 +23,7 @@ def contradicted_split(
     With every known split taken out, prices go on where they were: a jump between a reply's bar
     and the stored one beside it (or the same bar), or across an ex-date inside the reply, that is
     nearer to a split's ratio than to none says that the reply was not divided as it should be.
+    Bars that both have decide instead of those beside: a bad day may look like a split.
     ``stored`` holds bars in and around the reply's window. Both frames are raw.
     """
     splits = [one for one in splits_of(actions) if abs(_log(one)) >= _SMALLEST]
@@ -30,7 +31,7 @@ def contradicted_split(
         return None
     ours = adjust_for_splits(reply, series, splits)
     theirs = adjust_for_splits(stored, series, splits)
-    around = [*_overlap_jump(ours, theirs), *_seam_jumps(ours, theirs)]
+    around = _overlap_jump(ours, theirs) or _seam_jumps(ours, theirs)
     first = reply.index[0].date()
     for split in splits:
         divided = split.ex_date > first

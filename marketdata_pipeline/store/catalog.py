@@ -145,17 +145,29 @@ class Catalog:
 
     def record_error(self, series: Series, category: str, message: str) -> None:
         """Note why the last update of a series failed; its next write clears that."""
+        self._note(series, category, message[:_LONGEST_MESSAGE])
 
+    def clear_error(self, series: Series) -> None:
+        """The last update of the series did not fail."""
+        self._note(series, None, None)
+
+    def failing(self, category: str) -> dict[Series, datetime]:
+        """The series whose last update failed so, and the wall instant at which it did."""
+        wanted = select(series_table.c.key, series_table.c.error_at).where(
+            series_table.c.error_category == category
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).all()
+        return {Series.parse(row.key): from_micros(row.error_at) for row in rows}
+
+    def _note(self, series: Series, category: str | None, message: str | None) -> None:
         def note(connection: Connection) -> None:
             known = identity.series_id(connection, series)
+            at = None if category is None else wall_micros(connection, self._clock)
             connection.execute(
                 update(series_table)
                 .where(series_table.c.id == known)
-                .values(
-                    error_category=category,
-                    error_message=message[:_LONGEST_MESSAGE],
-                    error_at=wall_micros(connection, self._clock),
-                )
+                .values(error_category=category, error_message=message, error_at=at)
             )
 
         retry.write(self._engine, self._clock, note)

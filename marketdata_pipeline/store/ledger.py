@@ -19,7 +19,7 @@ from marketdata_pipeline.database.metadata import (
     fetches,
     instruments,
 )
-from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.actions import Action, ActionKind, restated, splits_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
 from marketdata_pipeline.store.write import Fetch, Write
@@ -125,7 +125,11 @@ def lock_instrument(connection: Connection, write: Write, instrument_id: int) ->
 
 
 def add_actions(connection: Connection, write: Write, instrument_id: int, fetch_id: int) -> None:
-    """Enter the write's actions and the range that it lists all of; none is ever removed."""
+    """Enter the write's actions and the range that it lists all of.
+
+    None is removed but a split that comes again with another date.
+    """
+    _forget_restated(connection, write, instrument_id)
     rows = [
         {
             "instrument_id": instrument_id,
@@ -140,6 +144,16 @@ def add_actions(connection: Connection, write: Write, instrument_id: int, fetch_
     upsert(connection, actions, ("instrument_id", "ex_date", "kind"), rows)
     if write.actions_within is not None:
         _extend_action_coverage(connection, write.actions_within, instrument_id)
+
+
+def _forget_restated(connection: Connection, write: Write, instrument_id: int) -> None:
+    if not splits_of(write.actions):
+        return
+    ours = actions.c.instrument_id == instrument_id
+    known = [action_of(row) for row in connection.execute(select(actions).where(ours))]
+    for gone in restated(known, write.actions):
+        same = (actions.c.ex_date == gone.ex_date.isoformat(), actions.c.kind == gone.kind.value)
+        connection.execute(delete(actions).where(ours, *same))
 
 
 def _extend_action_coverage(connection: Connection, within: TimeRange, instrument_id: int) -> None:

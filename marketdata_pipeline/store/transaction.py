@@ -59,13 +59,10 @@ class Transaction:
         statement = update(series_table).where(row.id == series)
         if self.expected_version is not None:
             statement = statement.where(row.version == self.expected_version)
-        values: dict[str, Any] = {
-            "rows": row.rows + rows_new,
-            "updated_at": now,
-            "error_category": None,
-            "error_message": None,
-            "error_at": None,
-        }
+        values: dict[str, Any] = {"rows": row.rows + rows_new}
+        if not self.write.aside:
+            errors = dict.fromkeys(("error_category", "error_message", "error_at"))
+            values |= {"updated_at": now, **errors}
         if self.pieces:
             first, last = self.pieces[0].ts_min, self.pieces[-1].ts_max
             values |= {

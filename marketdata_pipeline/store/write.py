@@ -82,6 +82,8 @@ class Write:
             called inside the transaction, perhaps several times.
         actions: of the instrument; ``actions_within`` is the range in which the reply lists all.
         first_trade: the listing's first day, where the reply tells it.
+        aside: the reply was asked for something else than the series' bars: its error and its last
+            update stay as they are.
     """
 
     series: Series
@@ -91,6 +93,7 @@ class Write:
     actions: tuple[Action, ...] = ()
     actions_within: TimeRange | None = None
     first_trade: date | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

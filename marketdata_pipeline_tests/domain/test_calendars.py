@@ -311,9 +311,11 @@ def test_tokyo_is_known_from_1997_on_new_york_from_1970() -> None:
     assert labels("7203.T", D1, "1990-01-01", "1997-01-07") == ["01-06T00:00"]
 
 
-def test_nothing_is_expected_after_the_last_day_that_a_calendar_knows() -> None:
-    assert labels("600519.SS", D1, "2060-01-01", "2061-01-01") == []
-    assert closed_until("600519.SS", D1, "2060-06-01") is None
+def test_past_its_bound_a_calendar_goes_on_each_weekday_at_the_hours_known_last() -> None:
+    assert len(labels("600519.SS", D1, "2060-01-01", "2061-01-01")) == 262
+    assert closed_until("600519.SS", D1, "2060-06-01") == "2060-06-01T00:00"
+    week = labels("600519.SS", H1, "2030-03-04", "2030-03-05")
+    assert week == ["03-04T01:30", "03-04T02:30", "03-04T05:00", "03-04T06:00"]
 
 
 @pytest.mark.parametrize("symbol", ["BTC-USD", "EURUSD=X", "AAPL", "ES=F"])

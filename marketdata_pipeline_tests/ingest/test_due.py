@@ -8,7 +8,6 @@ from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.due import due_series, resting
-from marketdata_pipeline.store.catalog import SeriesSummary
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, day, days
 
 DAILY, HOURLY = Series.parse("AAPL|1d"), Series.parse("AAPL|1h")
@@ -61,11 +60,13 @@ def test_a_hole_is_due_when_its_time_has_come(late: int, due: list[Series]) -> N
 
 
 def test_an_unknown_symbol_rests_for_a_day() -> None:
-    def failed(category: str, hours: int) -> SeriesSummary:
-        at = SATURDAY - timedelta(hours=hours)
-        return SeriesSummary(DAILY, error_category=category, error_message="no", error_at=at)
+    assert resting({DAILY: SATURDAY - timedelta(hours=23)}, SATURDAY) == {DAILY}
+    assert resting({DAILY: SATURDAY - timedelta(hours=25)}, SATURDAY) == set()
+    assert resting({}, SATURDAY) == set()
 
-    assert resting([failed("unknown_symbol", 23)], SATURDAY) == {DAILY}
-    assert resting([failed("unknown_symbol", 25)], SATURDAY) == set()
-    assert resting([failed("unavailable", 1)], SATURDAY) == set()
-    assert resting([SeriesSummary(DAILY)], SATURDAY) == set()
+
+def test_a_hole_that_is_out_of_depth_by_now_makes_nothing_due() -> None:
+    minutes = Series.parse("AAPL|1m")
+    old = Span(days("2024-02-14", "2024-02-15"), SpanKind.HOLE, SATURDAY, 0)
+    known = {minutes: _covered(FRIDAY_CLOSE).overlay([old])}
+    assert _due(known, SATURDAY) == []

@@ -20,8 +20,9 @@ from marketdata_pipeline.ingest.settle import (
     Stored,
     actions_only,
     settle,
-    too_deep,
 )
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.write import Committed, Write
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
 
 AAPL = Series.parse("AAPL|1d")
@@ -126,15 +127,20 @@ def test_a_reply_for_actions_keeps_them_and_no_bars(world: World, reply: Reply) 
     assert not world.store.coverage([AAPL])[AAPL].spans
 
 
-def test_what_a_provider_does_not_serve_is_remembered_unless_it_was_answered(
+def test_holes_are_judged_again_when_another_writer_filled_them_meanwhile(
     world: World, reply: Reply
 ) -> None:
-    _settle(world, reply, [days("2024-02-05", "2024-02-07")])
-    listing = Listing(too_old=FEBRUARY)
-    coverage = too_deep(world.store, AAPL, "truth", world.clock, listing)
-    kinds = [(str(one.kind.value), one.within) for one in coverage.spans]
-    assert kinds == [
-        ("out_of_depth", days("2024-02-01", "2024-02-05")),
-        ("answered", days("2024-02-05", "2024-02-07")),
-        ("out_of_depth", days("2024-02-07", "2024-03-01")),
-    ]
+    empty = replace(reply, bars=reply.bars.iloc[:0])
+    commit = world.store.commit
+    filled: list[Stored] = []
+
+    class Raced(BarStore):
+        def commit(self, write: Write, *, expected_version: int | None) -> Committed:
+            if not filled:
+                filled.append(_settle(world, reply))
+            return commit(write, expected_version=expected_version)
+
+    raced = Raced(world.home.engine, world.home.bars, world.clock)
+    stored = settle(raced, empty, [FEBRUARY], (), listing=Listing())
+    assert not stored.coverage.holes()
+    assert len(world.store.read(AAPL)) == 20

@@ -1,8 +1,10 @@
 """The one call behind backfill, refresh and repair."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,12 +17,16 @@ from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     MalformedReply,
+    OutOfDepth,
     RateLimited,
     SplitContradicted,
+    StoreError,
     Unavailable,
     UnknownSymbol,
 )
+from marketdata_pipeline.ingest.judge import Judge, Judgement
 from marketdata_pipeline.ingest.track import track
+from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
 
 AAPL = Series.parse("AAPL|1d")
@@ -325,3 +331,134 @@ def test_four_hour_bars_are_derived_from_one_hour_bars(world: World) -> None:
     truth = derive(world.provider.truth[hourly], four, [])
     pd.testing.assert_frame_equal(world.store.read(four), truth)
     assert len(truth) == 2 * 31
+
+
+def test_a_market_goes_on_after_its_calendar_ends(world: World) -> None:
+    singapore = Series.parse("D05.SI|1d")
+    later = days("2026-12-01", "2029-02-01")
+    world.provider.truth = {singapore: walk(singapore, later)}
+    world.provider.first_trade = date(2026, 12, 1)
+    world.clock.market = world.clock.wall = datetime(2029, 1, 31, 12, tzinfo=UTC)
+    outcome = world.updater.update(singapore)
+    assert outcome.last == day("2029-01-31")
+    assert outcome.judgement is not None
+    assert outcome.judgement.score == 1.0
+
+
+def test_many_due_holes_are_asked_again_at_once_without_holding_up_anybody(world: World) -> None:
+    minutes = Series.parse("AAPL|1m")
+    truth = walk(minutes, days("2024-03-11", "2024-03-16"))
+    world.provider.truth = {minutes: truth}
+    world.provider.lacking = set(pd.DatetimeIndex(truth.index[::3]).to_pydatetime())
+    world.provider.first_trade = date(2024, 3, 11)
+    world.updater.update(minutes)
+    assert len(world.store.coverage([minutes])[minutes].holes()) == 650
+    world.clock.advance(timedelta(hours=2))
+    started = time.perf_counter()
+    outcome = world.updater.update(minutes)
+    assert (outcome.error, outcome.rows_new) == (None, 0)
+    assert {one.tries for one in world.store.coverage([minutes])[minutes].holes()} == {1}
+    assert time.perf_counter() - started < 10
+
+
+def test_what_breaks_while_judging_is_that_series_error_alone(world: World) -> None:
+    msft = Series.parse("MSFT|1d")
+    world.provider.truth = {AAPL: walk(AAPL, YEAR), msft: walk(msft, YEAR)}
+
+    class Broken(Judge):
+        def judge(self, series: Series, **given: Any) -> Judgement:
+            if series == AAPL:
+                raise StoreError("a chunk is damaged")
+            return super().judge(series, **given)
+
+    judge = Broken(world.store, world.verdicts, world.clock, Thresholds())
+    updater = replace(world.updater, judge=judge)
+    outcomes = {one.series: one for one in updater.update_many([AAPL, msft])}
+    assert isinstance(outcomes[AAPL].error, StoreError)
+    assert outcomes[AAPL].judgement is None
+    assert outcomes[msft].error is None
+
+
+def test_a_week_that_is_wanted_in_part_is_not_made(world: World) -> None:
+    world.updater.update(AAPL)
+    world.updater.update(WEEKLY, days("2024-01-31", "2024-02-14"))
+    made = world.store.read(WEEKLY)
+    assert list(made.index) == [day("2024-01-29"), day("2024-02-05")]
+    truth = derive(world.provider.truth[AAPL], WEEKLY, [])
+    pd.testing.assert_frame_equal(made, truth.loc[made.index])
+
+
+def test_the_week_of_the_listing_is_derived_whenever_the_listing_is_learnt(world: World) -> None:
+    world.updater.update(AAPL, days("2024-01-01", "2024-02-01"))
+    list(world.updater.update_many([AAPL, WEEKLY]))
+    truth = derive(world.provider.truth[AAPL], WEEKLY, [])
+    pd.testing.assert_frame_equal(world.store.read(WEEKLY), truth)
+
+
+def test_a_refusal_for_depth_is_a_hole_that_is_asked_ever_more_rarely(world: World) -> None:
+    hourly = Series.parse("AAPL|1h")
+    for wait in (0, 1, 6, 24):
+        world.clock.advance(timedelta(hours=wait))
+        world.provider.failures = [OutOfDepth("too long ago")]
+        assert isinstance(world.updater.update(hourly).error, OutOfDepth)
+        assert world.updater.update(hourly).requests == 0
+
+
+def test_a_split_that_comes_again_with_another_date_counts_once(world: World) -> None:
+    _split_in_four(world)
+    world.updater.update(AAPL, days("2024-01-01", "2024-03-01"))
+    moved = replace(FOUR_TO_ONE, ex_date=date(2024, 1, 11))
+    world.provider.actions = (moved,)
+    world.provider.truth = {AAPL: walk(AAPL, YEAR, moved)}
+    world.updater.update(AAPL)
+    assert world.catalog.known_actions([AAPL.instrument])[AAPL.instrument].actions == (moved,)
+
+
+def test_a_bad_day_beside_stored_bars_is_no_split(world: World) -> None:
+    _split_in_four(world)
+    crashed = world.provider.truth[AAPL].copy()
+    crashed.loc[: day("2023-08-31"), ["open", "high", "low", "close"]] *= 4
+    world.provider.truth = {AAPL: crashed}
+    world.updater.update(AAPL, days("2023-09-01", "2024-03-16"))
+    outcome = world.updater.update(AAPL)
+    assert outcome.error is None
+    pd.testing.assert_frame_equal(world.store.read(AAPL), crashed)
+
+
+def test_an_empty_reply_that_tells_no_actions_is_a_value(world: World) -> None:
+    class Silent(TruthProvider):
+        def fetch(self, series: Series, window: TimeRange) -> Reply:
+            return replace(super().fetch(series, window), actions=(), actions_within=None)
+
+    silent = Silent({}, world.clock)
+    outcome = world.updater_over(silent).update(AAPL, days("2024-02-01", "2024-03-01"))
+    assert (outcome.error, outcome.requests) == (None, 1)
+    assert world.store.coverage([AAPL])[AAPL].holes()
+
+
+def test_what_a_refused_reply_told_of_splits_is_not_used_for_others(world: World) -> None:
+    _split_in_four(world)
+    hourly = Series.parse("AAPL|1h")
+    broken = world.provider.truth[AAPL].copy()
+    broken.loc[broken.index[20:40], "low"] = 1e6
+    world.provider.truth = {AAPL: broken, hourly: walk(hourly, YEAR, FOUR_TO_ONE)}
+    outcomes = {one.series: one for one in world.updater.update_many([AAPL, hourly])}
+    assert isinstance(outcomes[AAPL].error, MalformedReply)
+    assert outcomes[hourly].error is None
+    known = world.catalog.known_actions([AAPL.instrument])[AAPL.instrument]
+    assert known.actions == (FOUR_TO_ONE,)
+
+
+def test_an_error_is_cleared_by_the_next_update_that_has_nothing_to_write(world: World) -> None:
+    list(world.updater.update_many([AAPL, WEEKLY]))
+    world.catalog.record_error(WEEKLY, "unavailable", "down")
+    list(world.updater.update_many([AAPL, WEEKLY]))
+    assert world.catalog.summaries([WEEKLY])[0].error_message is None
+
+
+def test_nightly_refreshes_leave_one_span(world: World) -> None:
+    world.clock.market = world.clock.wall = datetime(2024, 3, 1, 22, tzinfo=UTC)
+    for _ in range(15):
+        world.updater.update(AAPL)
+        world.clock.advance(timedelta(days=1))
+    assert len(world.store.coverage([AAPL])[AAPL].spans) == 1

@@ -6,6 +6,7 @@ run's config (schedules, mass work).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import dagster as dg
 
@@ -61,13 +62,14 @@ def ohlcv(
         asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
         pictures = len(asked) <= opened.picture_limit
         failed: list[Outcome] = []
-        outcomes = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
-        for done, outcome in enumerate(outcomes, start=1):
-            context.log.info(_line(done, len(asked), outcome))
-            if outcome.error is not None:
-                failed.append(outcome)
-            elif keyed or outcome.rows_new:
-                yield materialization(OHLCV, outcome, opened.store if pictures else None)
+        updates = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
+        with closing(updates) as outcomes:
+            for done, outcome in enumerate(outcomes, start=1):
+                context.log.info(_line(done, len(asked), outcome))
+                if outcome.error is not None:
+                    failed.append(outcome)
+                elif keyed or outcome.rows_new:
+                    yield materialization(OHLCV, outcome, opened.store if pictures else None)
         yield from check_results(OHLCV, opened.verdicts, asked)
         allowed = 0.0 if keyed else opened.failure_share
         if len(failed) > allowed * len(asked):

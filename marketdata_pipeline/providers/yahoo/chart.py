@@ -4,6 +4,7 @@ Not here: what a reply's status means (faults), and bars (rows).
 Fields as in recorded replies of 2021 to 2025; what is not named here is ignored.
 """
 
+from collections import defaultdict
 from datetime import date
 from fractions import Fraction
 from typing import Annotated
@@ -122,7 +123,7 @@ class Chart(_Part):
         return None if first is None else _local_date(first, self.meta.zone)
 
     def actions(self) -> tuple[Action, ...]:
-        """The splits and payments in it, oldest first, each once.
+        """The splits and payments in it, oldest first, one of a kind a day: more are added up.
 
         Payments are as Yahoo writes them: divided by the ratio of every later split. One in
         another currency than the prices' is left out (see ``foreign``).
@@ -136,9 +137,15 @@ class Chart(_Part):
             )
             for one in self.events.splits.values()
         }
-        for kind, paid in self._payments():
-            if paid.amount and (paid.currency or currency) == currency:
-                found.add(Action(_local_date(paid.date, zone), kind, _exact(paid.amount)))
+        told = {
+            (_local_date(paid.date, zone), kind, _exact(paid.amount))
+            for kind, paid in self._payments()
+            if paid.amount and (paid.currency or currency) == currency
+        }
+        sums: dict[tuple[date, ActionKind], Fraction] = defaultdict(Fraction)
+        for day, kind, amount in told:
+            sums[day, kind] += amount
+        found |= {Action(day, kind, amount) for (day, kind), amount in sums.items()}
         return tuple(sorted(found, key=lambda one: (one.ex_date, one.kind.value, one.value)))
 
     def foreign(self) -> int:

@@ -61,7 +61,14 @@ def test_a_split_and_a_dividend_may_fall_on_one_date() -> None:
 
 def test_an_action_that_is_listed_twice_is_one() -> None:
     paid = {"amount": 0.5, "date": DAY_1}
-    assert len(with_events(dividends={"1": paid, "2": paid}).actions()) == 1
+    (action,) = with_events(dividends={"1": paid, "2": paid}).actions()
+    assert action.value == Fraction(1, 2)
+
+
+def test_two_payments_of_one_day_are_added_up() -> None:
+    paid = {"1": {"amount": 0.25, "date": DAY_1}, "2": {"amount": 2.0, "date": DAY_1}}
+    (action,) = with_events(dividends=paid).actions()
+    assert action.value == Fraction(9, 4)
 
 
 def test_a_payment_of_nothing_is_none() -> None:
@@ -76,7 +83,7 @@ def test_a_payment_in_another_currency_is_left_out_and_counted() -> None:
             "3": {"amount": 0.7, "date": DAY_1, "currency": ""},
         }
     )
-    assert [one.value for one in chart.actions()] == [Fraction(6, 10), Fraction(7, 10)]
+    assert [one.value for one in chart.actions()] == [Fraction(13, 10)]
     assert chart.foreign() == 1
 
 
