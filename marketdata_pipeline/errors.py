@@ -52,6 +52,9 @@ class ProviderError(MarketDataError):
         message: one sentence.
         provider: the provider's name, as in its registry line.
         series: the series' spelling (``AAPL|1d``), or an empty string.
+
+    ``requests`` HTTP requests were sent for it; ``origin`` is who answered, as a fetch records it
+    (empty: nobody).
     """
 
     category = "provider"
@@ -60,6 +63,8 @@ class ProviderError(MarketDataError):
         super().__init__(message)
         self.provider = provider
         self.series = series
+        self.requests = 0
+        self.origin = ""
 
 
 class RateLimited(ProviderError):

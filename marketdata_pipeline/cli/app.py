@@ -3,6 +3,7 @@
 Not here: any command's body.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def common(
 def main() -> None:
     """Run a command; exit code 0, 1 where it failed, 2 where the input cannot be right."""
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits none
     signal.signal(signal.SIGHUP, _end)
     sys.exit(run(sys.argv[1:]))
 
@@ -65,20 +67,26 @@ def run(arguments: list[str]) -> int:
     """Run a command and turn every error into one line on standard error."""
     try:
         code = app(arguments or ["--help"], standalone_mode=False)
-    except _UsageError as error:
-        return _say(f"{_said(error)}; see marketdata --help", BAD_INPUT)
-    except BadInput as error:
-        return _say(str(error), BAD_INPUT)
+        sys.stdout.flush()
+    except (_UsageError, BadInput) as error:
+        return _say(_said(error), BAD_INPUT)
     except MarketDataError as error:
         return _say(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", _INTERRUPTED)
+    except BrokenPipeError:  # the reader had enough: `marketdata bars AAPL --csv | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        return _say(f"{error.strerror or error}: {error.filename or 'standard output'}", FAILED)
     return code if isinstance(code, int) else 0
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, BadInput):
+        return str(error)
     told = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
-    return " ".join(told.split()).rstrip(".")
+    return f"{' '.join(told.split()).rstrip('.')}; see marketdata --help"
 
 
 def _say(text: str, code: int) -> int:

@@ -15,12 +15,12 @@ from marketdata_pipeline.cli.child import Run, materialize_range
 from marketdata_pipeline.cli.progress import followed, refuse_failure
 from marketdata_pipeline.cli.reading import overview_table, page_path
 from marketdata_pipeline.cli.simulating import market_start, simulator_beside
-from marketdata_pipeline.cli.state import State, console, state_of
+from marketdata_pipeline.cli.state import State, console, state_of, taken
 from marketdata_pipeline.database.home import History, Home, Mode, make_home, open_home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import HomeError
+from marketdata_pipeline.errors import BadInput, HomeError
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import partition_range, register_instruments
 from marketdata_pipeline.providers.yahoo.reachable import yahoo_answers
@@ -83,6 +83,11 @@ def _home(state: State) -> Home:
         out.print(f"Yahoo answers: live home at {live}")
         return make_home(live, database_url=state.settings.database, mode=Mode.LIVE)
     out.print(f"Yahoo does not answer ({answer.why}): demo with recorded bars in {demo}")
+    port = state.settings.simulator_port
+    if not demo.exists() and taken(port):
+        raise BadInput(
+            f"port {port} of 127.0.0.1 is taken; set MARKETDATA_SIMULATOR_PORT to a free one"
+        )
     return _replay_home(state, demo)
 
 

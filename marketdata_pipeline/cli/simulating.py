@@ -31,6 +31,8 @@ def simulate(context: typer.Context) -> None:
     with state.opened() as home:
         refuse_live(home)
         url, now = state.settings.simulator_url, home.clock.market_now()
+        if serves(home, url):
+            raise BadInput(f"a simulator of this home runs on {url} already; nothing to start")
     with _started(home, state.settings.simulator_port) as child:
         _await(child, home, url)
         console().print(f"simulator on {url}, market time {now:%Y-%m-%d %H:%M} UTC; Ctrl-C ends it")
@@ -89,9 +91,9 @@ def _started(home: Home, port: int) -> Iterator["subprocess.Popen[str]"]:
         "MARKETDATA_SIMULATOR_PORT": str(port),
     }
     with subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-        [sys.executable, "-m", _MODULE],
+        [sys.executable, "-m", _MODULE, "--beside"],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # closed by our end, however we end: then it ends as well
         stderr=subprocess.PIPE,
         text=True,
     ) as child:

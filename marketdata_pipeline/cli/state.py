@@ -4,6 +4,7 @@ Not here: any command.
 """
 
 import sys
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ def state_of(context: typer.Context) -> State:
     """The state that the main callback left."""
     found = context.find_object(State)
     return State() if found is None else found
+
+
+def taken(port: int) -> bool:
+    """Whether something listens on that port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def console() -> Console:

@@ -3,8 +3,8 @@
 Not here: definitions; Dagster runs as a process.
 """
 
+import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ import typer
 
 from marketdata_pipeline.cli.child import dagster_environment
 from marketdata_pipeline.cli.simulating import simulator_beside
-from marketdata_pipeline.cli.state import console, state_of
+from marketdata_pipeline.cli.state import console, state_of, taken
 from marketdata_pipeline.database.home import Mode
 from marketdata_pipeline.errors import BadInput, MarketDataError
 
@@ -41,48 +41,35 @@ def ui(
             else ["-m", "marketdata_pipeline.definitions"]
         )
         environment = dagster_environment(home, debug=state.debug)
-        refuse_taken(port)
+        if taken(port):
+            raise BadInput(f"port {port} is taken; choose another one: marketdata ui --port 3001")
         with beside, _running([*command, *target], environment) as child:
             console().print(f"Dagster on http://127.0.0.1:{port}; Ctrl-C ends it")
             if child.wait():
                 raise MarketDataError(f"Dagster ended with code {child.returncode}; see above")
 
 
-def refuse_taken(port: int) -> None:
-    """Say so before Dagster starts, since it would take its time to.
-
-    Raises:
-        BadInput: something listens on the port.
-    """
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise BadInput(f"port {port} is taken; choose another one: marketdata ui --port 3001")
-
-
 @contextmanager
 def _running(
     command: list[str], environment: dict[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Dagster as a child that gets the time to end its own children, however this ends.
-
-    In a group of its own, so that it is told to end once, by us: Ctrl-C at a terminal goes to
-    every process of a group, a signal from a program to one only.
-    """
+    """Dagster and all that it starts, in a session of their own: they end together, with us."""
     with subprocess.Popen(  # noqa: S603 - our own interpreter
-        command, env=environment, stdin=subprocess.DEVNULL, process_group=0
+        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
     ) as child:
         try:
-            with suppress(KeyboardInterrupt):
-                yield child
-        finally:
+            yield child
+        except KeyboardInterrupt:
             _end(child)
+        except BaseException:
+            _end(child)
+            raise
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    if child.poll() is not None:
-        return
-    child.send_signal(signal.SIGINT)
-    try:
-        child.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    """Tell the whole group to end; what has not after a while is killed."""
+    for telling, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, telling)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(patience)

@@ -63,7 +63,7 @@ def bars_refresh(
 
 def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
     asleep = resting(opened.catalog.failing(UnknownSymbol.category), opened.clock.wall_now())
-    awake = [one for one in tracked if one not in asleep]
+    awake = [one for one in tracked if asleep.isdisjoint({one, one.base})]
     return due_series(
         awake,
         opened.store.coverage(awake),

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -19,10 +17,10 @@ from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.plan import label_floor
 from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
-from marketdata_pipeline.logs import bound
+from marketdata_pipeline.logs import bound, get_logger
 from marketdata_pipeline.store.catalog import Catalog, SeriesSummary
 
-_log = structlog.get_logger("marketdata_pipeline.ingest")
+_log = get_logger(__name__)
 _GRID = list(Timeframe)
 
 
@@ -159,6 +157,7 @@ class Batch:
         _log.info(
             "updated",
             series=str(series),
+            provider=stored.provider or None,
             rows=tally.rows_new,
             requests=tally.requests,
             seconds=round(seconds, 3),

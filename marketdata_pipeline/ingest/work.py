@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-import structlog
-
 from marketdata_pipeline.domain.actions import Action, as_paid, restated, splits_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
@@ -29,12 +27,13 @@ from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
 from marketdata_pipeline.ingest.raw import splits_in_effect
 from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
+from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.write import Fetch, FetchKind
 
-_log = structlog.get_logger("marketdata_pipeline.ingest")
+_log = get_logger(__name__)
 _OVERLAP = timedelta(days=10)
 _WITH_ACTIONS = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
 
@@ -155,8 +154,10 @@ class InstrumentWork:
             self._learn_splits(reply)
             self._know_actions(request, reply, tally)
             self._settle(self._as_paid(reply), request, tally)
-        except MarketDataError:
+        except MarketDataError as error:
             self.actions, self.actions_known = before
+            if isinstance(error, ProviderError):
+                tally.requests += error.requests
             raise
 
     def _asked(self, request: _Request) -> Reply:
@@ -164,17 +165,17 @@ class InstrumentWork:
         provider, series, ask = request.provider, request.series, request.ask
         try:
             return provider.fetch(series, ask.window)
-        except OutOfDepth:
+        except OutOfDepth as error:
             fetch = Fetch(
                 kind=FetchKind.REPLY,
                 provider=provider.name,
-                origin=provider.name,
+                origin=error.origin or provider.name,
                 window=ask.window,
                 basis=Basis.RAW,
                 currency=None,
                 market_at=self.clock.market_now(),
                 fetched_at=self.clock.wall_now(),
-                requests=1,
+                requests=error.requests,
                 run_id=self.run_id,
             )
             listing = Listing(self.first_trade, self.run_id, request.too_old)

@@ -5,7 +5,7 @@ Not here: hard rules that keep bars out of the store, and where verdicts are kep
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.errors import ContractViolation
 
@@ -107,6 +108,8 @@ def _scope(evidence: Evidence) -> TimeRange | None:
     wanted, first = evidence.wanted, evidence.first_trade
     if wanted is None or first is None:
         return wanted
+    if evidence.series.timeframe is Timeframe.W1:  # the listing's week is labelled before it
+        first -= timedelta(days=first.weekday())
     return span(max(wanted.start, datetime.combine(first, time.min, tzinfo=UTC)), wanted.end)
 
 

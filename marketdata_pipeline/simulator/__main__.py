@@ -1,11 +1,15 @@
-"""The simulator as a process: `python -m marketdata_pipeline.simulator [--describe]`.
+"""The simulator as a process: `python -m marketdata_pipeline.simulator [--describe | --beside]`.
 
 Not here: what it answers (yahoo) and serving (server). It serves the configured replay home's
-market time on 127.0.0.1 at the configured port until it is told to end.
+market time on 127.0.0.1 at the configured port until it is told to end; ``--beside`` another
+process also until its standard input is closed, as it is when that process ends.
 """
 
 import json
+import os
+import signal
 import sys
+import threading
 
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.home import Mode, open_home
@@ -42,7 +46,19 @@ def describe() -> None:
     sys.stdout.write(json.dumps(known) + "\n")
 
 
+def end_with_parent() -> None:
+    """End this process once nobody can write to its standard input any more."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    if "--beside" in sys.argv[1:]:
+        end_with_parent()
     try:
         describe() if "--describe" in sys.argv[1:] else serve()
     except KeyboardInterrupt:

@@ -91,6 +91,11 @@ def test_nothing_is_expected_before_the_listing() -> None:
     assert counts(listed) == (11, 1)
 
 
+def test_the_week_of_the_listing_is_expected() -> None:
+    weekly = replace(_evidence(), series=Series.parse("AAPL|1wk"), first_trade=date(2024, 2, 14))
+    assert counts(weekly) == (3, 0)
+
+
 def test_one_expected_bar_behind_is_fresh_enough_two_are_not() -> None:
     behind = replace(_evidence(), last=day("2024-02-28"))
     assert freshness(behind).passed

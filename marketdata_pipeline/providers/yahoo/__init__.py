@@ -13,8 +13,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import structlog
-
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
@@ -23,6 +21,7 @@ from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Capability, Provider
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
@@ -32,7 +31,7 @@ from marketdata_pipeline.providers.yahoo.rows import ask_for, bars_of
 if TYPE_CHECKING:
     from marketdata_pipeline.providers.yahoo.session import YahooSession
 
-_LOG = structlog.get_logger()
+_LOG = get_logger(__name__)
 
 
 class Yahoo(Provider):

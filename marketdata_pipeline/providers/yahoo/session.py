@@ -25,7 +25,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
-import structlog
 import yfinance as yf
 from curl_cffi import CurlError, CurlOpt
 from curl_cffi.requests import Response, Session
@@ -34,7 +33,8 @@ from yfinance.exceptions import YFException, YFPricesMissingError
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import RateLimited, Unavailable
+from marketdata_pipeline.errors import MarketDataError, ProviderError, RateLimited, Unavailable
+from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
@@ -44,7 +44,7 @@ from marketdata_pipeline.providers.yahoo.rows import Asked
 UNSAID_WAIT = timedelta(seconds=30)
 """When to come back after a 429 that does not say; the governor waits as long."""
 
-_LOG = structlog.get_logger()
+_LOG = get_logger(__name__)
 _CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
 _COOKIE_OR_CRUMB = ("https://fc.yahoo.com", "/v1/test/getcrumb")
 _SERIAL = count(1)
@@ -69,6 +69,11 @@ class Call:
     requests: int = 0
     origin: str = ""
     chart: Chart | None = None
+
+    def told(self, error: ProviderError) -> ProviderError:
+        """The error with what was sent for it, and who answered."""
+        error.requests, error.origin = self.requests, self.origin
+        return error
 
 
 class YahooSession(Session[Response]):
@@ -119,8 +124,10 @@ class YahooSession(Session[Response]):
                 )
             except (_NoData, YFPricesMissingError):
                 return call, pd.DatetimeIndex([], tz="UTC")
+            except ProviderError as error:
+                raise call.told(error) from error.__cause__
             except _STUMBLES as error:
-                raise faults.of_reader(error, series) from error
+                raise call.told(faults.of_reader(error, series)) from error
             finally:
                 yf.data.YfData.cache_get.cache_clear()  # or it holds the last 64 replies
             return call, frame.index
@@ -153,27 +160,15 @@ class YahooSession(Session[Response]):
     def send(self, call: Call, url: str, params: dict[str, Any]) -> Response:
         """Send one request and keep the chart that comes, and what it says about itself."""
         self._gate.turn()
-        response = self._timed(call, self._endpoint.locate(url), params)
-        call.origin = self._endpoint.origin(dict(response.headers))
-        if response.status_code == faults.TOO_MANY_REQUESTS:
-            raise self._cooled_down(response, call.series)
-        call.chart = faults.chart_in(response.status_code, response.content, call.series)
-        if call.chart is None:
-            raise _NoData
-        return response
-
-    def _timed(self, call: Call, url: str, params: dict[str, Any]) -> Response:
         call.requests += 1
-        status, began = 0, self._clock.wall_now()
-        limits = (self._timeouts.connect, self._timeouts.read)
+        status, failed, began = 0, "", self._clock.wall_now()
         try:
-            response = super().request(
-                "GET", url, params=params, timeout=limits, allow_redirects=False
-            )
+            response = self._sent(call, self._endpoint.locate(url), params)
             status = response.status_code
-        except (CurlError, ValueError) as error:
-            code, unanswered = int(getattr(error, "code", 0)), self._endpoint.unanswered()
-            raise faults.of_transport(code, str(error), call.series, unanswered) from error
+            self._read(call, response)
+        except MarketDataError as error:
+            failed = error.category
+            raise
         finally:
             _LOG.debug(
                 "request",
@@ -181,9 +176,27 @@ class YahooSession(Session[Response]):
                 series=str(call.series),
                 path=urlsplit(url).path,
                 status=status,
+                requests=call.requests,
                 ms=(self._clock.wall_now() - began) // timedelta(milliseconds=1),
+                error=failed or None,
             )
+        if call.chart is None:
+            raise _NoData
         return response
+
+    def _sent(self, call: Call, url: str, params: dict[str, Any]) -> Response:
+        limits = (self._timeouts.connect, self._timeouts.read)
+        try:
+            return super().request("GET", url, params=params, timeout=limits, allow_redirects=False)
+        except (CurlError, ValueError) as error:
+            code, unanswered = int(getattr(error, "code", 0)), self._endpoint.unanswered()
+            raise faults.of_transport(code, str(error), call.series, unanswered) from error
+
+    def _read(self, call: Call, response: Response) -> None:
+        call.origin = self._endpoint.origin(dict(response.headers))
+        if response.status_code == faults.TOO_MANY_REQUESTS:
+            raise self._cooled_down(response, call.series)
+        call.chart = faults.chart_in(response.status_code, response.content, call.series)
 
     def _cooled_down(self, response: Response, series: Series) -> RateLimited:
         """A 429 is a state of the provider: everybody waits, not this request alone."""
