@@ -3,8 +3,8 @@
 Not here: any command.
 """
 
-import sys
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

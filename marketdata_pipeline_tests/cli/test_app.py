@@ -159,6 +159,12 @@ def test_a_database_that_does_not_answer_fails_without_its_password(
     assert found.code == 1
 
 
+def test_an_error_repeats_no_key_that_was_typed(marketdata: Terminal) -> None:
+    found = marketdata("bars", "apikey=geheim")
+    assert "APIKEY=***" in found.sentence()
+    assert "geheim" not in found.err.lower()
+
+
 def test_a_catalog_that_is_none_fails_with_a_sentence(home: Home, marketdata: Terminal) -> None:
     home.engine.dispose()
     (home.folder / "catalog.sqlite").write_bytes(b"no database" * 100)

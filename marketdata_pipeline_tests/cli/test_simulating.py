@@ -13,6 +13,7 @@ import requests
 
 from marketdata_pipeline.cli.simulating import market_start, serves, simulator_beside
 from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.simulator.recorded import recorded_history
 from marketdata_pipeline.simulator.server import Simulator
@@ -59,6 +60,43 @@ def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Ho
     assert not serves(replay, url)
     with Simulator(recorded_history(), replay.clock, port).in_thread():
         pass  # the port is free again: nobody of the family holds it
+
+
+def test_a_simulator_ends_with_a_command_that_is_killed(replay: Home) -> None:
+    port = free_port()
+    with _simulate(port) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline().startswith("simulator on ")
+        started.kill()
+    for _ in range(50):
+        if not serves(replay, f"http://127.0.0.1:{port}"):
+            break
+        SystemClock().sleep(0.1)
+    assert not serves(replay, f"http://127.0.0.1:{port}")
+
+
+def test_a_second_simulator_of_a_home_is_not_started(
+    replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Simulator(recorded_history(), replay.clock).in_thread() as simulator:
+        monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(simulator.port))
+        found = marketdata("simulate")
+    assert found.sentence().startswith("a simulator of this home runs on ")
+    assert found.code == 2
+
+
+def test_quickstart_on_a_taken_port_makes_nothing(
+    marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stranger() as (port, _):
+        monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(port))
+        found = marketdata("quickstart")
+    assert found.err == (
+        f"marketdata: port {port} of 127.0.0.1 is taken; "
+        "set MARKETDATA_SIMULATOR_PORT to a free one\n"
+    )
+    assert found.code == 2
+    assert listing(Path.cwd()) == []
 
 
 def test_simulate_on_a_taken_port_says_so_and_changes_nothing(
