@@ -4,6 +4,7 @@ What stands in for the outside world is in fakes.py, not here.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg2
@@ -20,6 +22,7 @@ from sqlalchemy import Engine
 
 from marketdata_pipeline.database.engine import open_engine
 from marketdata_pipeline.database.migrate import upgrade
+from marketdata_pipeline_tests.fakes import Lines
 
 ROOT = Path(__file__).parent.parent
 
@@ -113,3 +116,18 @@ def _administer(server: str, statement: str) -> None:
             cursor.execute(statement)
     finally:
         connection.close()
+
+
+@pytest.fixture
+def log_lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    """The package's log lines of an event so far, each with its fields, from DEBUG on."""
+    caplog.set_level(logging.DEBUG, "marketdata_pipeline")
+    # Whoever has set the log up in this process may have switched the component's level.
+    for component in ("ingest", "providers"):
+        caplog.set_level(logging.DEBUG, f"marketdata_pipeline.{component}")
+
+    def lines(event: str) -> list[dict[str, Any]]:
+        found = [one.msg for one in caplog.records if isinstance(one.msg, dict)]
+        return [one for one in found if one.get("event") == event]
+
+    return lines

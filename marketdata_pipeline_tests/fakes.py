@@ -3,8 +3,13 @@
 Not here: anything that imitates a provider; the simulator and recorded replies do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Lines = Callable[[str], list[dict[str, Any]]]
+"""The log lines of an event so far: what the fixture ``log_lines`` gives."""
 
 
 @dataclass

@@ -50,7 +50,8 @@ def end_with_parent() -> None:
     """End this process once nobody can write to its standard input any more."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1024):  # not by sys.stdin, whose lock would hold up the interpreter's end
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import structlog
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -27,6 +26,7 @@ from marketdata_pipeline.errors import (
 from marketdata_pipeline.ingest.judge import Judge, Judgement
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.quality.rules import Thresholds
+from marketdata_pipeline_tests.fakes import Lines
 from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
 
 AAPL = Series.parse("AAPL|1d")
@@ -243,12 +243,14 @@ def test_one_bad_instrument_does_not_hold_up_the_others(world: World) -> None:
     assert len(failed) == 1
 
 
-def test_an_update_is_one_line_with_series_run_requests_and_category(world: World) -> None:
+def test_an_update_is_one_line_with_series_run_requests_and_category(
+    world: World, log_lines: Lines
+) -> None:
     world.provider.failures = [Unavailable("down")]
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
-        list(world.updater.update_many([AAPL], run_id="f00"))
-        world.updater.update(AAPL)
-    failed, good = (line for line in lines if line["event"] == "updated")
+    list(world.updater.update_many([AAPL], run_id="f00"))
+    world.updater.update(AAPL)
+    failed, good = log_lines("updated")
+    assert good["provider"] == "truth"
     assert (failed["series"], failed["run_id"], failed["error"]) == (
         "AAPL|1d",
         "f00",

@@ -7,21 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
 
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     HomeError,
     MalformedReply,
+    ProviderError,
     ProviderTimeout,
     RateLimited,
     Unavailable,
     UnknownSymbol,
 )
+from marketdata_pipeline.logs import bound
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint
-from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
+from marketdata_pipeline_tests.fakes import FrozenClock, Lines, OpenGate
 from marketdata_pipeline_tests.providers.yahoo.canned import (
     DAY_1,
     Canned,
@@ -238,25 +239,37 @@ def test_two_adapters_in_one_process_do_not_mix(clock: FrozenClock) -> None:
     assert (len(left.seen), len(right.seen)) == (10, 10)
 
 
-def test_a_request_is_one_line_of_the_log(clock: FrozenClock) -> None:
-    with structlog.testing.capture_logs() as lines, serving(GOOD) as server:
+def test_a_request_is_one_line_of_the_log(clock: FrozenClock, log_lines: Lines) -> None:
+    with bound(run_id="f00"), serving(GOOD) as server:
         server.yahoo(clock).fetch(AAPL, WEEK)
-    assert lines == [
-        {
-            "event": "request",
-            "log_level": "debug",
-            "provider": "yahoo",
-            "series": "AAPL|1d",
-            "path": "/v8/finance/chart/AAPL",
-            "status": 200,
-            "ms": 0,
-        }
-    ]
+    (line,) = log_lines("request")
+    expected = {
+        "level": "debug",
+        "provider": "yahoo",
+        "series": "AAPL|1d",
+        "run_id": "f00",
+        "path": "/v8/finance/chart/AAPL",
+        "status": 200,
+        "requests": 1,
+        "ms": 0,
+        "error": None,
+    }
+    assert {key: line[key] for key in expected} == expected
 
 
-def test_a_request_that_fails_is_one_line_too(clock: FrozenClock) -> None:
-    with serving(Canned(chart_body(), cut=0)) as server:
-        yahoo = server.yahoo(clock)
-        with structlog.testing.capture_logs() as lines, pytest.raises(Unavailable):
-            yahoo.fetch(AAPL, WEEK)
-    assert [line["status"] for line in lines] == [0]
+@pytest.mark.parametrize(
+    ("reply", "status", "category"),
+    [
+        (Canned(chart_body(), cut=0), 0, "unavailable"),
+        (Canned(b"", 500), 500, "unavailable"),
+        (Canned(b"", 429), 429, "rate_limited"),
+    ],
+)
+def test_a_request_that_fails_is_one_line_too_and_is_counted(
+    clock: FrozenClock, log_lines: Lines, reply: Canned, status: int, category: str
+) -> None:
+    with serving(reply) as server, pytest.raises(ProviderError) as caught:
+        server.yahoo(clock).fetch(AAPL, WEEK)
+    (line,) = log_lines("request")
+    assert (line["status"], line["error"]) == (status, category)
+    assert (caught.value.requests, caught.value.category) == (1, category)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import structlog
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline_tests.fakes import FrozenClock
+from marketdata_pipeline_tests.fakes import FrozenClock, Lines
 from marketdata_pipeline_tests.providers.yahoo.canned import (
     DAY_1,
     Canned,
@@ -56,13 +55,13 @@ def test_a_window_after_now_tells_no_actions(clock: FrozenClock) -> None:
     assert reply.bars.equals(contract.empty())
 
 
-def test_a_payment_in_another_currency_is_warned_of(clock: FrozenClock) -> None:
+def test_a_payment_in_another_currency_is_warned_of(clock: FrozenClock, log_lines: Lines) -> None:
     paid = {"1": {"amount": 0.5, "date": DAY_1, "currency": "EUR"}}
     body = chart_body(events={"dividends": paid})
-    with structlog.testing.capture_logs() as lines, serving(Canned(body)) as server:
+    with serving(Canned(body)) as server:
         reply = server.yahoo(clock).fetch(AAPL, WEEK)
     assert reply.actions == ()
-    (warning,) = [line for line in lines if line["log_level"] == "warning"]
+    (warning,) = log_lines("payments in another currency left out")
     assert (warning["series"], warning["payments"]) == ("AAPL|1d", 1)
 
 
