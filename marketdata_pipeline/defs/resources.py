@@ -19,7 +19,8 @@ from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.logs import redact, setup_logging
-from marketdata_pipeline.providers.base import Provider
+from marketdata_pipeline.providers.base import Provider, Reach
+from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -83,7 +84,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         catalog=Catalog(home.engine, home.clock),
         tracking=tracking,
         judge=Judge(store, verdicts, home.clock, thresholds),
-        providers=[_yahoo(settings, home)],
+        providers=[_connected(one, settings, home) for one in PROVIDERS.values()],
         clock=home.clock,
         at_once=settings.instruments_at_once,
     )
@@ -100,19 +101,23 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     )
 
 
-def _yahoo(settings: Settings, home: Home) -> Provider:
-    """Yahoo behind its gate: the real one for a live home, the simulator for a replay home."""
-    from marketdata_pipeline.providers.yahoo import Yahoo
-    from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
-
-    hourly = timedelta(hours=1)
-    limit = RateLimit(settings.yahoo_requests_per_hour, hourly, settings.yahoo_burst)
+def _connected(kind: type[Provider], settings: Settings, home: Home) -> Provider:
+    """A provider of the registry behind its gate; a replay home reaches the simulator instead."""
     governor = Governor(home.engine, home.clock)
-    governor.register(Yahoo.name, limit)
+    governor.register(kind.name, _limit(kind, settings))
     replay = home.mode is Mode.REPLAY
-    return Yahoo(
-        governor.gate(Yahoo.name, max_wait=settings.turn_wait),
-        home.clock,
-        Endpoint.simulator(settings.simulator_url) if replay else Endpoint.live(),
-        Timeouts(settings.connect_timeout, settings.read_timeout),
+    reach = Reach(
+        simulator=settings.simulator_url if replay else None,
+        connect=settings.connect_timeout,
+        read=settings.read_timeout,
     )
+    return kind.connected(governor.gate(kind.name, max_wait=settings.turn_wait), home.clock, reach)
+
+
+def _limit(kind: type[Provider], settings: Settings) -> RateLimit:
+    """The provider's own limit, unless a setting says another."""
+    said = {"yahoo": (settings.yahoo_requests_per_hour, settings.yahoo_burst)}
+    if kind.name not in said:
+        return kind.rate_limit
+    requests, burst = said[kind.name]
+    return RateLimit(requests, timedelta(hours=1), burst)

@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -29,12 +30,35 @@ class Capability:
     depth: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How providers are reached.
+
+    Attributes:
+        simulator: URL of the simulator that stands for all of them; None: the real ones.
+        connect, read: seconds to wait for a connection, and for the whole reply after it.
+    """
+
+    simulator: str | None
+    connect: float
+    read: float
+
+
 class Provider(ABC):
     """A source of bars. ``name`` is its registry name."""
 
     name: ClassVar[str]
     timeframes: ClassVar[Mapping[Timeframe, Capability]]
     rate_limit: ClassVar[RateLimit]
+
+    @classmethod
+    @abstractmethod
+    def connected(cls, gate: Gate, clock: Clock, reach: Reach) -> Self:
+        """The provider behind its gate; sends nothing yet.
+
+        Raises:
+            BadInput: the simulator's URL is none of this machine.
+        """
 
     @abstractmethod
     def fetch(self, series: Series, window: TimeRange) -> Reply:

@@ -4,7 +4,6 @@ Not here: which bars may be stored, and what to do about a stale version; the wr
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +90,6 @@ class BarStore:
             return ledger.change_coverage(connection, known, lambda one: one.overlay(fresh))
 
         return retry.write(self._engine, self._clock, overlay)
-
-    def last_label(self, series: Series) -> datetime | None:
-        """The label of the newest stored bar, or None."""
-        wanted = select(series_table.c.last_ts).where(series_table.c.key == str(series))
-        with reading(self._engine) as connection:
-            last = connection.execute(wanted).scalar()
-        return None if last is None else from_micros(last)
 
     def origin_of(self, series: Series) -> str | None:
         """The origin of the newest fetch that brought bars, or None."""

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from math import prod
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from marketdata_pipeline.domain.actions import (
 from marketdata_pipeline.domain.bars import COLUMNS, PRICES
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
@@ -35,7 +35,7 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
-from marketdata_pipeline.providers.base import Capability, Provider
+from marketdata_pipeline.providers.base import Capability, Provider, Reach
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -98,6 +98,12 @@ class TruthProvider(Provider):
         Timeframe.H1: Capability(None, timedelta(days=729)),
         Timeframe.D1: Capability(),
     }
+
+    @classmethod
+    def connected(cls, gate: Gate, clock: Clock, reach: Reach) -> Self:
+        """It is nowhere: neither gate nor reach matter."""
+        del gate, reach
+        return cls({}, clock)
 
     def fetch(self, series: Series, window: TimeRange) -> Reply:
         self.asked.append((series, window))

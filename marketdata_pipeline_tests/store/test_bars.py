@@ -67,7 +67,6 @@ def test_an_unknown_series_is_empty(store: BarStore) -> None:
     assert store.coverage([COIN]) == {COIN: Coverage()}
     assert store.versions([COIN, STOCK]) == {COIN: 0, STOCK: 0}
     assert store.changed_since(COIN, 0) is None
-    assert store.last_label(COIN) is None
     assert store.origin_of(COIN) is None
 
 
@@ -93,7 +92,6 @@ def test_new_rows_are_counted_once(store: BarStore, engine: Engine) -> None:
     with reading(engine) as connection:
         row = connection.execute(text("SELECT rows, first_ts, last_ts FROM series")).one()
     assert tuple(row) == (15, minutes(0, 1)[0], minutes(14, 1)[0])
-    assert store.last_label(COIN) == from_micros(int(minutes(14, 1)[0]))
 
 
 def test_a_blind_write_over_stored_bars_is_stale_and_changes_nothing(

@@ -11,7 +11,7 @@ Not here: un-splitting (domain.actions, once all later splits are known), retrie
 
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
@@ -22,7 +22,7 @@ from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.logs import get_logger
-from marketdata_pipeline.providers.base import Capability, Provider
+from marketdata_pipeline.providers.base import Capability, Provider, Reach
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
@@ -64,6 +64,13 @@ class Yahoo(Provider):
         self._clock = clock
         self._endpoint = endpoint
         self._timeouts = timeouts
+
+    @classmethod
+    def connected(cls, gate: Gate, clock: Clock, reach: Reach) -> Self:
+        """Yahoo itself, or the simulator in its place."""
+        url = reach.simulator
+        endpoint = Endpoint.live() if url is None else Endpoint.simulator(url)
+        return cls(gate, clock, endpoint, Timeouts(reach.connect, reach.read))
 
     def fetch(self, series: Series, window: TimeRange) -> Reply:
         """Ask once for ``window`` of ``series``; bars are split-adjusted up to that moment.
