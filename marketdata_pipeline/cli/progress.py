@@ -11,8 +11,6 @@ from marketdata_pipeline.cli.child import Done, Run
 from marketdata_pipeline.cli.state import console
 from marketdata_pipeline.errors import MarketDataError
 
-_SHOWN = 10
-
 
 def followed(start: Callable[[Callable[[Done], None]], Run], *, total: int) -> Run:
     """Start a run and show its progress: a bar on a terminal, a line a series elsewhere."""

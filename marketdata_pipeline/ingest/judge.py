@@ -14,7 +14,7 @@ from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.ingest.plan import wanted_range
-from marketdata_pipeline.quality.rules import RULES, Evidence, Thresholds, counts
+from marketdata_pipeline.quality.rules import RULES, Evidence, Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.verdicts import Verdicts
 
@@ -77,5 +77,4 @@ class Judge:
         if not len(bars) and "bars_contract" in earlier:
             found["bars_contract"] = earlier["bars_contract"]
         self.verdicts.put(series, found)
-        expected, absent = counts(evidence)
-        return Judgement(found, 1 - absent / expected if expected else 1.0)
+        return Judgement(found, found["completeness"].score)
