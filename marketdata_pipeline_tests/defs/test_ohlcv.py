@@ -181,7 +181,8 @@ def test_a_provider_without_turns_fails_what_is_left_and_says_when(
 ) -> None:
     stage.by_key("IBM|1d")
     retry_at = stage.world.clock.wall_now() + timedelta(minutes=20)
-    provider.failures = [RateLimited("truth has no turn for the next 1200 s", retry_at=retry_at)]
+    limited = RateLimited("truth has no turn for the next 1200 s", retry_at=retry_at)
+    provider.failures = [limited] * 2  # nor has it one for whoever was under way already
     asked = len(provider.asked)
     result = stage.by_range("AAPL|1d", "IBM|1d")
     said = failure(result)
