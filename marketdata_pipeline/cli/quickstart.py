@@ -1,9 +1,12 @@
-"""`init`, `quickstart`: a home, five stocks, their bars, a page to look at.
+"""`init`, `quickstart`: a home, a few instruments, their bars, a page to look at.
 
 Not here: the update (ingest), drawing the page (reading.page).
 """
 
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from shutil import which
@@ -14,7 +17,12 @@ import typer
 from marketdata_pipeline.cli.child import Run, materialize_range
 from marketdata_pipeline.cli.progress import followed, refuse_failure
 from marketdata_pipeline.cli.reading import overview_table, page_path
-from marketdata_pipeline.cli.simulating import market_start, simulator_beside
+from marketdata_pipeline.cli.simulating import (
+    HistoryOption,
+    SeedOption,
+    replay_home,
+    simulator_beside,
+)
 from marketdata_pipeline.cli.state import State, console, state_of, taken
 from marketdata_pipeline.database.home import History, Home, Mode, make_home, open_home
 from marketdata_pipeline.domain.instrument import Instrument
@@ -28,8 +36,25 @@ from marketdata_pipeline.reading.homepage import write_home_page
 from marketdata_pipeline.reading.opened import data_of
 from marketdata_pipeline.store.tracking import Tracking
 
-STOCKS = tuple(Instrument(key) for key in ("AAPL", "MSFT", "IBM", "GOOGL", "META"))
-FRAMES = (Timeframe.D1, Timeframe.W1)
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Instruments that are kept at the same timeframes: one range of partitions."""
+
+    instruments: tuple[Instrument, ...]
+    timeframes: tuple[Timeframe, ...]
+
+    @property
+    def series(self) -> list[Series]:
+        """Its series, in the order of the grid."""
+        return [Series(one, frame) for one in self.instruments for frame in self.timeframes]
+
+
+STOCKS = Part(
+    tuple(Instrument(key) for key in ("AAPL", "MSFT", "IBM", "GOOGL", "META")),
+    (Timeframe.D1, Timeframe.W1),
+)
+ROUND_THE_CLOCK = Part((Instrument("BTC-USD"), Instrument("EURUSD=X")), (Timeframe.H1,))
 _PATIENCE = 3.0
 _LIVE, _DEMO = Path(".marketdata"), Path(".marketdata-demo")
 
@@ -37,31 +62,36 @@ _LIVE, _DEMO = Path(".marketdata"), Path(".marketdata-demo")
 def init(
     context: typer.Context,
     *,
-    demo: Annotated[bool, typer.Option("--demo", help="A replay home of recorded bars.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="A replay home: simulated bars.")] = False,
+    history: HistoryOption = None,
+    seed: SeedOption = None,
 ) -> None:
     """Make the home, or upgrade the one that is there."""
     state = state_of(context)
+    if not demo and (history is not None or seed is not None):
+        raise BadInput("--history and --seed are of a replay home; add --demo")
     folder = state.settings.home if _named(state) or not demo else _DEMO.absolute()
-    home = _replay_home(state, folder) if demo else _live_home(state)
+    database = state.settings.database
+    home = replay_home(folder, database, history, seed) if demo else _live_home(state)
     home.engine.dispose()
     console().print(f"{home.mode} home at {home.folder}")
     console().print(_export(home))
 
 
 def quickstart(context: typer.Context) -> None:
-    """From nothing to true bars: five stocks, daily and weekly, through Dagster."""
+    """From nothing to true bars: stocks, crypto and FX through Dagster."""
     state = state_of(context)
     home = _home(state)
+    parts = [STOCKS] if home.history is History.RECORDED else [STOCKS, ROUND_THE_CLOCK]
+    replay, port = home.mode is Mode.REPLAY, state.settings.simulator_port
     try:
-        if home.mode is Mode.REPLAY:
-            with simulator_beside(home, state.settings.simulator_port):
-                run = _materialize(home, debug=state.debug)
-        else:
-            run = _materialize(home, debug=state.debug)
-        _report(home, run)
+        with simulator_beside(home, port) if replay else nullcontext():
+            runs = [_materialize(home, part, debug=state.debug) for part in parts]
+        _report(home, parts, runs)
     finally:
         home.engine.dispose()
-    refuse_failure(run)
+    for run in runs:
+        refuse_failure(run)
 
 
 def _home(state: State) -> Home:
@@ -81,14 +111,14 @@ def _home(state: State) -> Home:
     answer = yahoo_answers(within=_PATIENCE)
     if answer.yes:
         out.print(f"Yahoo answers: live home at {live}")
-        return make_home(live, database_url=state.settings.database, mode=Mode.LIVE)
-    out.print(f"Yahoo does not answer ({answer.why}): demo with recorded bars in {demo}")
+        return make_home(live, database_url=state.settings.database)
+    out.print(f"Yahoo does not answer ({answer.why}): demo with simulated bars in {demo}")
     port = state.settings.simulator_port
     if not demo.exists() and taken(port):
         raise BadInput(
             f"port {port} of 127.0.0.1 is taken; set MARKETDATA_SIMULATOR_PORT to a free one"
         )
-    return _replay_home(state, demo)
+    return replay_home(demo, state.settings.database)
 
 
 def _named(state: State) -> bool:
@@ -97,33 +127,24 @@ def _named(state: State) -> bool:
 
 
 def _live_home(state: State) -> Home:
-    return make_home(state.settings.home, database_url=state.settings.database, mode=Mode.LIVE)
+    return make_home(state.settings.home, database_url=state.settings.database)
 
 
-def _replay_home(state: State, folder: Path) -> Home:
-    return make_home(
-        folder,
-        database_url=state.settings.database,
-        mode=Mode.REPLAY,
-        history=History.RECORDED,
-        market_start=market_start(),
-    )
-
-
-def _materialize(home: Home, *, debug: bool) -> Run:
-    track(Tracking(home.engine, home.clock), home.clock, STOCKS, timeframes=FRAMES)
-    register_instruments(home.dagster, STOCKS)
-    keys = partition_range(home.dagster, STOCKS, FRAMES)
-    total = len(STOCKS) * len(FRAMES)
+def _materialize(home: Home, part: Part, *, debug: bool) -> Run:
+    asked, frames = part.instruments, part.timeframes
+    track(Tracking(home.engine, home.clock), home.clock, asked, timeframes=frames)
+    register_instruments(home.dagster, asked)
+    keys = partition_range(home.dagster, asked, frames)
+    total = len(part.series)
     console().print(f"Dagster materializes ohlcv {keys}")
     return followed(lambda follow: materialize_range(home, keys, follow, debug=debug), total=total)
 
 
-def _report(home: Home, run: Run) -> None:
+def _report(home: Home, parts: Sequence[Part], runs: Sequence[Run]) -> None:
     out = console()
     data = data_of(home)
-    overviews = data.overviews([Series(one, frame) for one in STOCKS for frame in FRAMES])
-    sent = {one.series: one.requests for one in run.done}
+    overviews = data.overviews([one for part in parts for one in part.series])
+    sent = {one.series: one.requests for run in runs for one in run.done}
     out.print()
     out.print(overview_table(overviews, sent))
     page = page_path(home)

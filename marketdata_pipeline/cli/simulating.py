@@ -7,33 +7,59 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http.client import HTTPException
+from pathlib import Path
+from typing import Annotated
 from urllib.request import ProxyHandler, build_opener
 
 import typer
 
 from marketdata_pipeline.cli.state import console, state_of
-from marketdata_pipeline.database.home import Home, Mode
+from marketdata_pipeline.database.home import History, Home, Mode, Replay, make_home, upgraded_home
 from marketdata_pipeline.domain.clock import Clock, ReplayClock, SystemClock
 from marketdata_pipeline.errors import BadInput, MarketDataError
 
 _MODULE = "marketdata_pipeline.simulator"
 _TRIES = 100
 _PAUSE = 0.1
+_SEED = 1
 
 
-def simulate(context: typer.Context) -> None:
-    """Serve recorded bars on 127.0.0.1 as the provider would, until Ctrl-C."""
+HistoryOption = Annotated[
+    History | None,
+    typer.Option("--history", help="What a new replay home replays.", show_default=False),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Of what is made up; default 1.")
+]
+
+
+def simulate(
+    context: typer.Context,
+    *,
+    history: HistoryOption = None,
+    seed: SeedOption = None,
+    quota: Annotated[str, typer.Option(help="Hidden quota, requests/seconds: 2000/3600.")] = "",
+    latency: Annotated[float, typer.Option(min=0, help="Median seconds of an answer.")] = 0.0,
+) -> None:
+    """Serve a replay home's bars on 127.0.0.1 as the provider would, until Ctrl-C.
+
+    With --history the home is made where there is none.
+    """
     state = state_of(context)
+    if history is not None or seed is not None:
+        folder, database = state.settings.home, state.settings.database
+        replay_home(folder, database, history, seed).engine.dispose()
+    limits = [*(["--quota", quota] if quota else []), "--latency", str(latency)]
     with state.opened() as home:
         refuse_live(home)
         url, now = state.settings.simulator_url, home.clock.market_now()
         if serves(home, url):
             raise BadInput(f"a simulator of this home runs on {url} already; nothing to start")
-    with _started(home, state.settings.simulator_port) as child:
+    with _started(home, state.settings.simulator_port, limits) as child:
         _await(child, home, url)
         console().print(f"simulator on {url}, market time {now:%Y-%m-%d %H:%M} UTC; Ctrl-C ends it")
         if child.wait():
@@ -53,14 +79,37 @@ def refuse_live(home: Home) -> None:
         )
 
 
-def market_start() -> datetime:
-    """The market instant at which a new replay home of the recorded bars starts.
+def replay_home(
+    folder: Path, database: str | None, history: History | None = None, seed: int | None = None
+) -> Home:
+    """The replay home that is there, upgraded; else a new one: mixed history where nobody says.
+
+    Raises:
+        HomeError: it cannot be made, or another kind of home is there.
+        MarketDataError: the recorded bars are not installed.
+    """
+    there = upgraded_home(folder, database_url=database)
+    if there is not None:
+        there.engine.dispose()
+        history, seed = history or there.history, there.seed if seed is None else seed
+    history = history or History.MIXED
+    if history.seeded and seed is None:
+        seed = _SEED
+    start = market_start(history) if there is None else None
+    return make_home(folder, database_url=database, replay=Replay(history, start, seed=seed))
+
+
+def market_start(history: History) -> datetime:
+    """The market instant at which a new replay home of a history starts.
 
     Raises:
         MarketDataError: the recorded bars are not installed.
     """
     told = subprocess.run(  # noqa: S603 - our own module by our own interpreter
-        [sys.executable, "-m", _MODULE, "--describe"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", _MODULE, "--describe", history.value],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if told.returncode:
         raise MarketDataError(told.stderr.strip() or "the simulator does not start")
@@ -84,14 +133,14 @@ def simulator_beside(home: Home, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def _started(home: Home, port: int) -> Iterator["subprocess.Popen[str]"]:
+def _started(home: Home, port: int, more: Sequence[str] = ()) -> Iterator["subprocess.Popen[str]"]:
     environment = {
         **os.environ,
         "MARKETDATA_HOME": str(home.folder),
         "MARKETDATA_SIMULATOR_PORT": str(port),
     }
     with subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-        [sys.executable, "-m", _MODULE, "--beside"],
+        [sys.executable, "-m", _MODULE, "--beside", *more],
         env=environment,
         stdin=subprocess.PIPE,  # closed by our end, however we end: then it ends as well
         stderr=subprocess.PIPE,

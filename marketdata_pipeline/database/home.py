@@ -39,13 +39,20 @@ class History(StrEnum):
 
     RECORDED = "recorded"
     SYNTHETIC = "synthetic"
+    MIXED = "mixed"
+
+    @property
+    def seeded(self) -> bool:
+        """Whether any of it is made up, from a seed."""
+        return self is not History.RECORDED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Home:
     """An opened home; ``clock`` is the replayed one in a replay home, else the machine's.
 
-    ``history`` is None in a live home. As a context manager it closes its connections at the end.
+    ``history`` is None in a live home, ``seed`` where nothing is made up. As a context manager it
+    closes its connections at the end.
     """
 
     folder: Path
@@ -53,6 +60,7 @@ class Home:
     mode: Mode
     history: History | None
     clock: Clock
+    seed: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,43 +85,47 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a caller wants a home to be.
+class Replay:
+    """What a replay home replays, for life.
+
+    Attributes:
+        history: what its simulator serves.
+        market_start: the market instant that a new home starts at; a home that is there keeps its
+            own.
+        wall_start: the wall instant of that start; None for now.
+        seed: of what is made up; None where nothing is.
 
     Raises:
-        HomeError: mode, history and start do not fit together.
+        HomeError: made-up history without a seed, or a seed without any.
     """
 
-    folder: Path
-    mode: Mode
-    history: History | None
-    market_start: datetime | None
-    wall_start: datetime | None
+    history: History
+    market_start: datetime | None = None
+    wall_start: datetime | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.mode is Mode.REPLAY) is (self.history is None):
-            raise HomeError("a replay home replays recorded or synthetic history, a live one none")
+        if self.history.seeded is (self.seed is None):
+            needs = "needs a seed" if self.history.seeded else "has no seed"
+            raise HomeError(f"{self.history} history {needs}")
 
     def row(self, now: int) -> dict[str, object]:
-        """The home's row, made at ``now`` in microseconds."""
-        row: dict[str, object] = {"id": 1, "mode": self.mode.value, "created_at": now}
-        if self.mode is Mode.LIVE:
-            return row
+        """What the home's row says of it, the home being made at ``now`` in microseconds."""
         if self.market_start is None:
             raise HomeError("a new replay home needs the market instant that it starts at")
-        wall = now if self.wall_start is None else to_micros(self.wall_start)
-        started = {"market_start": to_micros(self.market_start), "wall_start": wall}
-        return row | started | {"history": self.history}
+        return {
+            "history": self.history.value,
+            "seed": self.seed,
+            "market_start": to_micros(self.market_start),
+            "wall_start": now if self.wall_start is None else to_micros(self.wall_start),
+        }
 
 
 def make_home(
     folder: Path,
     *,
     database_url: str | None = None,
-    mode: Mode,
-    history: History | None = None,
-    market_start: datetime | None = None,
-    wall_start: datetime | None = None,
+    replay: Replay | None = None,
 ) -> Home:
     """Make the home, or open and upgrade the one that is there; the same call twice is one.
 
@@ -123,24 +135,20 @@ def make_home(
     Args:
         folder: made with its parents where absent, for its owner alone.
         database_url: None for SQLite in the folder.
-        mode: live or replay.
-        history: what a replay home replays; None for a live one.
-        market_start: the market instant that a new replay home starts at.
-        wall_start: the wall instant of that start; None for now.
+        replay: what a replay home replays; None for a live home.
 
     Raises:
-        HomeError: the folder cannot be made or written, or holds a home of another mode or
-            history, or of a newer version.
+        HomeError: the folder cannot be made or written, or holds a home of another mode, history
+            or seed, or of a newer version.
         StoreError: the database is unreachable.
     """
     folder = folder.expanduser().absolute()
-    wanted = _Wanted(folder, mode, history, market_start, wall_start)
     with _folders(folder):
         engine = open_engine(database_url or _sqlite_url(folder))
         try:
             with writing(engine) as connection:
                 upgrade_within(connection)
-                _enter(connection, wanted)
+                _enter(connection, folder, replay)
                 row = connection.execute(select(metadata.home)).one()
         except BaseException:
             engine.dispose()
@@ -171,6 +179,32 @@ def open_home(folder: Path, *, database_url: str | None = None) -> Home:
     return _opened(folder, engine, row)
 
 
+def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | None:
+    """Open the home in ``folder``, whatever it replays, its tables upgraded; None: none is there.
+
+    Raises:
+        HomeError: one of a newer version.
+        StoreError: the database is unreachable.
+    """
+    folder = folder.expanduser().absolute()
+    if not folder.is_dir() or not (database_url or (folder / _CATALOG).is_file()):
+        return None
+    engine = open_engine(database_url or _sqlite_url(folder))
+    try:
+        with writing(engine) as connection:
+            known = revision(connection) is not None
+            if known:
+                upgrade_within(connection)
+            row = connection.execute(select(metadata.home)).first() if known else None
+    except BaseException:
+        engine.dispose()
+        raise
+    if row is None:
+        engine.dispose()
+        return None
+    return _opened(folder, engine, row)
+
+
 def _stored(engine: Engine) -> _HomeRow | None:
     """The home's row, or None where there are no tables or no row."""
     with reading(engine) as connection:
@@ -184,21 +218,29 @@ def _sqlite_url(folder: Path) -> URL:
     return URL.create("sqlite", database=str(folder / _CATALOG))  # a path may hold ? or %
 
 
-def _enter(connection: Connection, wanted: _Wanted) -> None:
+def _enter(connection: Connection, folder: Path, replay: Replay | None) -> None:
     """Write the home's row unless it is there, or refuse a home of another kind."""
     row = connection.execute(select(metadata.home)).first()
+    mode = Mode.LIVE if replay is None else Mode.REPLAY
     if row is None:
-        row_values = wanted.row(wall_micros(connection, SystemClock()))
-        connection.execute(insert(metadata.home).values(row_values))
-    elif (row.mode, row.history) != (wanted.mode, wanted.history):
+        now = wall_micros(connection, SystemClock())
+        values: dict[str, object] = {"id": 1, "mode": mode.value, "created_at": now}
+        values |= {} if replay is None else replay.row(now)
+        connection.execute(insert(metadata.home).values(values))
+        return
+    kept = _kind(row.mode, row.history, row.seed)
+    asked = _kind(mode, replay.history if replay else None, replay.seed if replay else None)
+    if kept != asked:
         raise HomeError(
-            f"{wanted.folder} is a {_kind(row.mode, row.history)} home for life; name another "
-            f"folder for a {_kind(wanted.mode, wanted.history)} one"
+            f"{folder} is a {kept} home for life; name another folder for a {asked} one"
         )
 
 
-def _kind(mode: str, history: str | None) -> str:
-    return f"{mode} ({history})" if history else mode
+def _kind(mode: str, history: str | None, seed: int | None) -> str:
+    told = [] if history is None else [str(history)]
+    if seed is not None:
+        told.append(f"seed {seed}")
+    return f"{mode} ({', '.join(told)})" if told else str(mode)
 
 
 def _opened(folder: Path, engine: Engine, row: _HomeRow) -> Home:
@@ -206,7 +248,7 @@ def _opened(folder: Path, engine: Engine, row: _HomeRow) -> Home:
     if row.mode == Mode.REPLAY:
         clock = ReplayClock(from_micros(row.market_start), from_micros(row.wall_start))
     history = None if row.history is None else History(row.history)
-    return Home(folder, engine, Mode(row.mode), history, clock)
+    return Home(folder, engine, Mode(row.mode), history, clock, row.seed)
 
 
 @contextmanager

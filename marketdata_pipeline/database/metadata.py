@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision, oldest first; the last is the one that this code works with."""
 
 metadata = MetaData(
@@ -66,12 +66,16 @@ home = Table(
     _micros("market_start", nullable=True),
     _micros("wall_start", nullable=True),
     _micros("created_at"),
+    Column("seed", BigInteger, nullable=True),
     CheckConstraint("id = 1", name="one_row"),
     CheckConstraint(
         "(mode = 'live' AND history IS NULL AND market_start IS NULL AND wall_start IS NULL) OR "
-        "(mode = 'replay' AND history IN ('recorded', 'synthetic') "
+        "(mode = 'replay' AND history IN ('recorded', 'synthetic', 'mixed') "
         "AND market_start IS NOT NULL AND wall_start IS NOT NULL)",
         name="mode",
+    ),
+    CheckConstraint(
+        "(seed IS NOT NULL) = (history IS NOT NULL AND history <> 'recorded')", name="seed"
     ),
 )
 

@@ -1,10 +1,11 @@
-"""The simulator as a process: `python -m marketdata_pipeline.simulator [--describe | --beside]`.
+"""The simulator as a process: `python -m marketdata_pipeline.simulator --help`.
 
 Not here: what it answers (yahoo) and serving (server). It serves the configured replay home's
 market time on 127.0.0.1 at the configured port until it is told to end; ``--beside`` another
 process also until its standard input is closed, as it is when that process ends.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -12,13 +13,25 @@ import sys
 import threading
 
 from marketdata_pipeline.config import load_settings
-from marketdata_pipeline.database.home import Mode, open_home
+from marketdata_pipeline.database.home import History, open_home
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput, MarketDataError
-from marketdata_pipeline.simulator.recorded import recorded_history, replay_start
+from marketdata_pipeline.simulator.histories import history_of, start_of
+from marketdata_pipeline.simulator.limits import Latency, Limits, Quota
 from marketdata_pipeline.simulator.server import Simulator
 
 
-def serve() -> None:
+def arguments() -> argparse.Namespace:
+    """What the process was started with."""
+    parser = argparse.ArgumentParser(description="Serve a replay home on 127.0.0.1.")
+    parser.add_argument("--describe", metavar="HISTORY", help="print where a new replay starts")
+    parser.add_argument("--beside", action="store_true", help="end with standard input")
+    parser.add_argument("--quota", default="", help="requests/seconds, e.g. 2000/3600")
+    parser.add_argument("--latency", type=float, default=0.0, help="median seconds of an answer")
+    return parser.parse_args()
+
+
+def serve(limits: Limits) -> None:
     """Serve the configured replay home.
 
     Raises:
@@ -27,23 +40,19 @@ def serve() -> None:
     settings = load_settings()
     home = open_home(settings.home, database_url=settings.database)
     home.engine.dispose()
-    if home.mode is not Mode.REPLAY:
+    if home.history is None:
         raise BadInput(
             f"{home.folder} is a live home and refuses the simulator; "
             "set MARKETDATA_HOME to a replay home, e.g. .marketdata-demo"
         )
-    Simulator(recorded_history(), home.clock, settings.simulator_port).serve()
+    history = history_of(home.history, home.seed)
+    Simulator(history, home.clock, settings.simulator_port, limits=limits).serve()
 
 
-def describe() -> None:
-    """Print as JSON where a new replay home of the recorded history starts."""
-    history = recorded_history()
-    known = {
-        "history": history.name,
-        "market_start": replay_start(history).isoformat(),
-        "instruments": [str(one) for one in history.instruments()],
-    }
-    sys.stdout.write(json.dumps(known) + "\n")
+def describe(history: History) -> None:
+    """Print as JSON where a new replay home of a history starts."""
+    start = start_of(history, SystemClock().wall_now())
+    sys.stdout.write(json.dumps({"market_start": start.isoformat()}) + "\n")
 
 
 def end_with_parent() -> None:
@@ -57,11 +66,25 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-if __name__ == "__main__":
-    if "--beside" in sys.argv[1:]:
+def main() -> None:
+    """Do what the arguments say.
+
+    Raises:
+        MarketDataError: it cannot be done; the text says what to do.
+    """
+    given = arguments()
+    if given.beside:
         end_with_parent()
+    if given.describe is not None:
+        describe(History(given.describe))
+        return
+    quota = Quota.parse(given.quota) if given.quota else None
+    serve(Limits(quota, Latency(given.latency)))
+
+
+if __name__ == "__main__":
     try:
-        describe() if "--describe" in sys.argv[1:] else serve()
+        main()
     except KeyboardInterrupt:
         sys.exit(0)
     except MarketDataError as error:

@@ -33,7 +33,9 @@ TIMEFRAMES = {
     "15m": Timeframe.M15,
     "60m": Timeframe.H1,
     "1h": Timeframe.H1,
+    "4h": Timeframe.H4,
     "1d": Timeframe.D1,
+    "1wk": Timeframe.W1,
 }
 """Yahoo's intervals that are served; the others are answered without rows."""
 EVENTS = {

@@ -11,7 +11,6 @@ import pandas as pd
 from marketdata_pipeline.domain.actions import Action, ActionKind, splits_of
 from marketdata_pipeline.domain.bars import COLUMNS
 from marketdata_pipeline.domain.calendars import calendar_of
-from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.simulator.ask import Ask
 from marketdata_pipeline.simulator.history import Listing
 from marketdata_pipeline.simulator.meta import meta_of
@@ -42,7 +41,7 @@ def chart_result(listing: Listing, ask: Ask, now: datetime) -> dict[str, Any]:
 
 def _shown(market: Market, ask: Ask) -> pd.DataFrame:
     """The rows stamped from start to end, both included; or those of the newest sessions."""
-    rows = market.rows(ask.timeframe or Timeframe.W1)
+    rows = market.rows(ask.timeframe)
     if not ask.sessions:
         return rows[(rows.index >= ask.start) & (rows.index <= ask.end)]
     zone = calendar_of(market.listing.instrument).zone

@@ -20,7 +20,7 @@ from marketdata_pipeline.domain.bars import PRICES
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.simulator.history import Listing
+from marketdata_pipeline.simulator.history import LazyBars, Listing
 from marketdata_pipeline.simulator.wire import Answer
 
 
@@ -81,9 +81,8 @@ def _rows(listing: Listing, fault: Fault, frame: pd.DataFrame) -> np.ndarray:
 def _each_frame(
     listing: Listing, change: Callable[[Timeframe, pd.DataFrame], pd.DataFrame]
 ) -> Listing:
-    return replace(
-        listing, bars={timeframe: change(timeframe, old) for timeframe, old in listing.bars.items()}
-    )
+    whole = listing.bars
+    return replace(listing, bars=LazyBars(whole, lambda one: change(one, whole[one])))
 
 
 def _spoiled(columns: Callable[[pd.DataFrame], pd.DataFrame]) -> "OnListing":

@@ -136,7 +136,7 @@ def _about(market: Market, zone: str) -> dict[str, Any]:
         "symbol": instrument.key,
         "exchangeName": short,
         "fullExchangeName": long,
-        "instrumentType": _TYPES[instrument.asset_class],
+        "instrumentType": _TYPES[listing.kind or instrument.asset_class],
         "firstTradeDate": first_trade_stamp(listing),
         "regularMarketTime": last[0] if last else None,
         "hasPrePostMarketData": _has_prepost(instrument),

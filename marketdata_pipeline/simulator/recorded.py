@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.simulator.history import FrameHistory, History, Listing
+from marketdata_pipeline.simulator.history import FrameHistory, Listing
 
 NASDAQ, NYSE = ("NMS", "NasdaqGS"), ("NYQ", "NYSE")
 SERVED = {
@@ -53,7 +53,7 @@ def recorded_history() -> FrameHistory:
     return FrameHistory.of("recorded", [_listing(one, getattr(stocks, one)) for one in SERVED])
 
 
-def replay_start(history: History) -> datetime:
+def replay_start(history: FrameHistory) -> datetime:
     """The market instant at which a new replay begins: two weeks before the last session's close.
 
     Raises:
@@ -61,10 +61,8 @@ def replay_start(history: History) -> datetime:
     """
     lasts = [
         (frame.index[-1].to_pydatetime(), instrument)
-        for instrument in history.instruments()
-        if (listing := history.listing(instrument))
-        and (frame := listing.bars.get(Timeframe.D1)) is not None
-        and len(frame)
+        for instrument, listing in sorted(history.listings.items())
+        if (frame := listing.bars.get(Timeframe.D1)) is not None and len(frame)
     ]
     if not lasts:
         raise BadInput(f"the history '{history.name}' has no daily bars to replay")

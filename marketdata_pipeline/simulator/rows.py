@@ -21,11 +21,11 @@ from marketdata_pipeline.domain.actions import (
     splits_of,
 )
 from marketdata_pipeline.domain.bars import PRICES
-from marketdata_pipeline.domain.calendars import calendar_of, step_of
+from marketdata_pipeline.domain.calendars import Calendar, calendar_of, step_of
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import DAY, Micros
+from marketdata_pipeline.domain.sessions import DAY, WEEK, Micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.simulator.history import Listing
 
@@ -52,18 +52,24 @@ class Market:
         """Those whose stamp is not after ``now``, oldest first."""
         self._rows: dict[Timeframe, pd.DataFrame] = {}
 
-    def rows(self, timeframe: Timeframe) -> pd.DataFrame:
+    def rows(self, timeframe: Timeframe | None) -> pd.DataFrame:
         """All rows so far: by unix seconds; open high low close volume adjclose, float64.
 
-        Empty: this history has no such bars, or none began yet.
+        Empty: this history has no such bars (None: nobody has), or none began yet.
         """
+        if timeframe is None:
+            return _stamped(contract.empty(), np.empty(0))
         if timeframe not in self._rows:
             self._rows[timeframe] = self._made(timeframe)
         return self._rows[timeframe]
 
     def last_trade(self) -> tuple[int, pd.Series] | None:
-        """Second of the last trade and the longest row that it fell into; None before the first."""
-        timeframe = max(self.listing.bars, key=lambda one: one.length, default=Timeframe.D1)
+        """Second of the last trade and the day that it fell into; None before the first.
+
+        Without bars of days it is the longest row.
+        """
+        held = [one for one in self.listing.bars if one is not Timeframe.W1]
+        timeframe = max(held, key=lambda one: one.length, default=Timeframe.D1)
         rows = self.rows(timeframe).dropna()
         if rows.empty:
             return None
@@ -107,11 +113,14 @@ def action_stamps(listing: Listing) -> dict[Action, int]:
 def spans_of(instrument: Instrument, timeframe: Timeframe, labels: Micros) -> Spans:
     """The spans of sorted labels; a day that the calendar does not know is a local day.
 
-    Yahoo stamps a 1d row with the session's open, that of a future with New York's midnight.
+    Yahoo stamps a 1d row with the session's open, that of a future with New York's midnight, a 1wk
+    row with Monday's midnight.
     """
     if not len(labels):
         return Spans(labels, labels, labels)
     calendar = calendar_of(instrument)
+    if timeframe is Timeframe.W1:
+        return _weeks(calendar, labels)
     first, last = int(labels[0]), int(labels[-1])
     if timeframe.intraday:
         within = TimeRange(from_micros(first), from_micros(last + 1))
@@ -124,6 +133,13 @@ def spans_of(instrument: Instrument, timeframe: Timeframe, labels: Micros) -> Sp
     closed = _looked_up(days.label, days.close, labels, midnight + DAY)
     future = instrument.asset_class is AssetClass.FUTURE
     return Spans(midnight if future else opened, opened, closed)
+
+
+def _weeks(calendar: Calendar, mondays: Micros) -> Spans:
+    weeks = calendar.days(int(mondays[0]), int(mondays[-1]) + WEEK).weeks()
+    midnight = _midnights(mondays, calendar.zone)
+    opened = _looked_up(weeks.label, weeks.open, mondays, midnight)
+    return Spans(midnight, opened, _looked_up(weeks.label, weeks.close, mondays, midnight + WEEK))
 
 
 def _looked_up(known: Micros, values: Micros, wanted: Micros, fallback: Micros) -> Micros:

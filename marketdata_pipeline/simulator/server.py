@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import uvicorn
@@ -25,6 +25,7 @@ from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.simulator import yahoo
 from marketdata_pipeline.simulator.faults import Faults, Target, parse_faults
 from marketdata_pipeline.simulator.history import History
+from marketdata_pipeline.simulator.limits import Limits
 from marketdata_pipeline.simulator.wire import Answer
 
 HOST = "127.0.0.1"
@@ -50,6 +51,7 @@ class Simulator:
     Attributes:
         requests: those of providers' routes since the start, oldest first.
         faults: what goes wrong at the moment; may be changed while it runs.
+        limits: quota and latency; may be changed as well.
     """
 
     history: History
@@ -57,6 +59,7 @@ class Simulator:
     port: int = 0
     requests: list[Seen] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def url(self) -> str:
@@ -110,6 +113,7 @@ class Simulator:
             routes=[
                 Route("/simulator", self._about),
                 Route("/simulator/faults", self._faults, methods=["GET", "POST", "DELETE"]),
+                Route("/simulator/limits", self._limits, methods=["GET", "POST"]),
                 Route("/v8/finance/chart/{symbol}", self._chart),
                 Route("/v1/test/getcrumb", self._crumb),
                 Route("/", self._cookie),
@@ -170,16 +174,28 @@ class Simulator:
                 return self._own({"error": str(error)}, 400)
         return self._own({"faults": [fault.written() for fault in self.faults.active()]})
 
+    async def _limits(self, request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                self.limits.change(await request.body())
+            except BadInput as error:
+                return self._own({"error": str(error)}, 400)
+        return self._own(self.limits.written())
+
     def _own(self, content: dict[str, Any], status: int = 200) -> Response:
         return JSONResponse(content, status, headers={HEADER: self.history.name})
 
     async def _chart(self, request: Request) -> Response:
         symbol = request.path_params["symbol"].upper()
         faults = self.faults.take(Target.CHART, symbol)
-        listing = yahoo.listing_of(self.history, symbol)
+        if refusal := self.limits.refusal(self.clock.wall_now()):
+            return self._reply(request, refusal)
+        now = self.clock.market_now()
+        listing = yahoo.listing_of(self.history, symbol, now)
         if listing is not None:
             listing = faults.on_listing(listing)
-        answer = yahoo.chart(listing, dict(request.query_params), self.clock.market_now())
+        answer = yahoo.chart(listing, dict(request.query_params), now)
+        answer = replace(answer, delay=self.limits.delay())
         return self._reply(request, faults.on_answer(answer))
 
     async def _crumb(self, request: Request) -> Response:
@@ -197,7 +213,7 @@ class Simulator:
         host = request.headers.get("host", "").partition(":")[0]
         status = 0 if answer.reset else answer.status
         self.requests.append(Seen(host, request.url.path, dict(request.query_params), status))
-        return AnswerResponse(answer, self.history.name)
+        return AnswerResponse(answer, answer.source or self.history.name)
 
 
 class AnswerResponse(Response):

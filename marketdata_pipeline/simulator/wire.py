@@ -16,6 +16,7 @@ class Answer:
     """A reply and how it leaves.
 
     Attributes:
+        source: what its origin says where that is not the history's name.
         delay: seconds to wait before the first byte.
         sent: how much of the body is sent before the connection is closed; None: all of it.
         reset: the connection is reset instead.
@@ -25,6 +26,7 @@ class Answer:
     body: bytes
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    source: str = ""
     delay: float = 0.0
     sent: int | None = None
     reset: bool = False

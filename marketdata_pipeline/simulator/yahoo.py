@@ -4,6 +4,7 @@ Not here: HTTP, faults, and the details of a chart reply (chart).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from marketdata_pipeline.domain.calendars import calendar_of
@@ -26,13 +27,13 @@ COOKIE = "A3=d=AQABBSimulated&S=AQAAASimulated; Max-Age=31536000; Domain=.yahoo.
 """Without ``Secure``, or a client that speaks plain http to loopback would never send it back."""
 
 
-def listing_of(history: History, symbol: str) -> Listing | None:
-    """What the history knows of a symbol; None for one that Yahoo would not know."""
+def listing_of(history: History, symbol: str, now: datetime) -> Listing | None:
+    """What the history has of a symbol at ``now``; None for one that Yahoo would not know."""
     try:
         instrument = Instrument.parse(symbol)
     except BadInput:
         return None
-    return history.listing(instrument)
+    return history.listing(instrument, now)
 
 
 def chart(listing: Listing | None, params: Mapping[str, str], now: datetime) -> Answer:
@@ -48,7 +49,9 @@ def chart(listing: Listing | None, params: Mapping[str, str], now: datetime) -> 
     if ask.timeframe is not None and ask.timeframe not in listing.bars:
         return _not_in_history(listing, ask)
     result = chart_result(listing, ask, now)
-    return json_answer(200, {"chart": {"result": [result], "error": None}})
+    answer = json_answer(200, {"chart": {"result": [result], "error": None}})
+    source = "" if ask.timeframe is None else listing.sources.get(ask.timeframe, "")
+    return replace(answer, source=source)
 
 
 def _not_in_history(listing: Listing, ask: Ask) -> Answer:

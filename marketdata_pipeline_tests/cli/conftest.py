@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from marketdata_pipeline import logs
-from marketdata_pipeline.database.home import Home, Mode, make_home
+from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline_tests.cli.terminal import Terminal, environment
@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """An empty live home that the settings name."""
     folder = tmp_path / "home"
     monkeypatch.setenv("MARKETDATA_HOME", str(folder))
-    with make_home(folder, mode=Mode.LIVE) as made:
+    with make_home(folder) as made:
         yield made
 
 

@@ -5,6 +5,7 @@ import html
 import json
 import sys
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.bars import COLUMNS
+from marketdata_pipeline.domain.calendars import calendar_of
+from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline_tests.cli.terminal import Said, command, environment, program
 from marketdata_pipeline_tests.ports import free_port
 
 STOCKS = {"AAPL": 3261, "MSFT": 3261, "IBM": 3261, "GOOGL": 2139, "META": 187}
-SERIES = [f"{stock}|{frame}" for stock in STOCKS for frame in ("1d", "1wk")]
+ROUND_THE_CLOCK = ["BTC-USD|1h", "EURUSD=X|1h"]
+HOURS = TimeRange(datetime(2011, 2, 18, tzinfo=UTC), datetime(2013, 2, 15, 21, tzinfo=UTC))
+"""Made up, hour by hour, 729 days back from the start of the replay."""
+SERIES = [
+    *(f"{stock}|{frame}" for stock in STOCKS for frame in ("1d", "1wk")),
+    *ROUND_THE_CLOCK,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +68,20 @@ def test_quickstart_ends_well_with_every_series_in_full(demo: Demo) -> None:
     assert demo.said.err == ""
     lines = demo.said.out.splitlines()
     assert lines[0] == (
-        f"Yahoo does not answer (no connection): demo with recorded bars in {demo.home}"
+        f"Yahoo does not answer (no connection): demo with simulated bars in {demo.home}"
     )
     assert lines[1] == "Dagster materializes ohlcv AAPL|1d...META|1wk"
-    assert {line.split()[1] for line in lines[2:12]} == set(SERIES), "live progress, a line each"
-    assert "source: simulator:recorded" in demo.said.out
+    followed = {line.split()[1] for line in lines if "new bars" in line}
+    assert followed == set(SERIES), "live progress, a line each"
+    assert "source: simulator:recorded, simulator:synthetic" in demo.said.out
     told = demo.status()
     assert list(told) == SERIES
     assert {one: told[f"{one}|1d"]["bars"] for one in STOCKS} == STOCKS
+    for hourly in map(Series.parse, ROUND_THE_CLOCK):
+        one, expected = told.pop(str(hourly)), calendar_of(hourly.instrument)
+        hours = len(expected.grid(hourly.timeframe, HOURS).labels)
+        assert (one["origin"], one["bars"]) == ("simulator:synthetic", hours)
+        assert (one["completeness"], one["requests"], one["error"]) == (1.0, 1, None)
     for series, one in told.items():
         daily = series.endswith("|1d")
         assert one["origin"] == "simulator:recorded"

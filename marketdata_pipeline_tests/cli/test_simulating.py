@@ -5,14 +5,14 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
 from marketdata_pipeline.cli.simulating import market_start, serves, simulator_beside
-from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.database.home import History, Home, Replay, make_home, open_home
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.simulator.recorded import recorded_history
@@ -27,15 +27,19 @@ START = datetime(2013, 2, 15, 21, tzinfo=UTC)
 def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     folder = tmp_path / "replay"
     monkeypatch.setenv("MARKETDATA_HOME", str(folder))
-    with make_home(folder, mode=Mode.REPLAY, history=History.RECORDED, market_start=START) as made:
+    with make_home(folder, replay=Replay(History.RECORDED, START)) as made:
         yield made
 
 
 @contextmanager
-def _simulate(port: int) -> Iterator["subprocess.Popen[str]"]:
+def _simulate(port: int, *more: str) -> Iterator["subprocess.Popen[str]"]:
     env = {**os.environ, "MARKETDATA_SIMULATOR_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*PROGRAM, "simulate"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "simulate", *more],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as started:
         try:
             yield started
@@ -123,9 +127,7 @@ def test_the_running_simulator_of_this_home_is_used(replay: Home) -> None:
 
 def test_a_simulator_of_another_home_is_not_this_ones(replay: Home, tmp_path: Path) -> None:
     with (
-        make_home(
-            tmp_path / "other", mode=Mode.REPLAY, history=History.RECORDED, market_start=START
-        ) as other,
+        make_home(tmp_path / "other", replay=Replay(History.RECORDED, START)) as other,
         Simulator(recorded_history(), other.clock).in_thread() as simulator,
     ):
         assert serves(other, simulator.url)
@@ -155,7 +157,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 
 
 def test_a_demo_starts_two_weeks_before_the_end_of_the_bars() -> None:
-    assert market_start() == START
+    assert market_start(History.RECORDED) == market_start(History.MIXED) == START
 
 
 def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> None:
@@ -164,7 +166,7 @@ def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> 
     )
     assert not (Path.cwd() / ".marketdata").exists()
     assert marketdata("status").out.startswith(
-        f"home {Path.cwd() / '.marketdata-demo'} (replay of recorded bars), market time 2013-02-15"
+        f"home {Path.cwd() / '.marketdata-demo'} (replay of mixed bars), market time 2013-02-15"
     )
 
 
@@ -180,3 +182,60 @@ def test_a_dead_simulator_is_one_sentence_of_a_backfill(
     )
     assert found.code == 1
     assert "  1/1  AAPL|1d        failed: the simulator at" in found.out
+
+
+def test_a_made_up_history_is_chosen_with_its_seed_and_kept(marketdata: Terminal) -> None:
+    asked = ("--home", "made", "init", "--demo", "--history", "mixed", "--seed", "7")
+    assert marketdata(*asked).code == 0
+    again = marketdata("--home", "made", "init", "--demo")
+    assert again.code == 0, "it is opened as it is, whatever it replays"
+    other = marketdata("--home", "made", "init", "--demo", "--seed", "8")
+    assert other.code == 2
+    assert other.sentence().endswith(
+        "is a replay (mixed, seed 7) home for life; name another folder for a replay (mixed, "
+        "seed 8) one"
+    )
+
+
+def test_a_synthetic_replay_starts_now(marketdata: Terminal) -> None:
+    before = datetime.now(UTC)
+    marketdata("--home", "made", "init", "--demo", "--history", "synthetic")
+    with open_home(Path("made")) as made:
+        assert (made.history, made.seed) == (History.SYNTHETIC, 1)
+        assert before - timedelta(seconds=1) <= made.clock.market_now()
+        assert made.clock.market_now() <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+def test_history_and_seed_want_a_replay_home(marketdata: Terminal) -> None:
+    found = marketdata("init", "--history", "mixed")
+    assert found.sentence() == "--history and --seed are of a replay home; add --demo"
+    assert found.code == 2
+    assert listing(Path.cwd()) == []
+
+
+def test_a_wrong_quota_is_one_sentence(
+    replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del replay
+    monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(free_port()))
+    found = marketdata("simulate", "--quota", "fast")
+    assert found.sentence() == "'fast' is no quota; write requests/seconds, e.g. 2000/3600"
+    assert found.code == 2
+
+
+def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, port = tmp_path / "made", free_port()
+    monkeypatch.setenv("MARKETDATA_HOME", str(folder))
+    asked = ("--history", "synthetic", "--seed", "3", "--quota", "1/60", "--latency", "0.001")
+    with _simulate(port, *asked) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline().startswith(f"simulator on http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}/v8/finance/chart/SPY?range=5d&interval=1d"
+        answers = [requests.get(url, timeout=5) for _ in range(2)]
+        assert [one.status_code for one in answers] == [200, 429]
+        assert answers[0].headers["X-Marketdata-Simulator"] == "synthetic"
+        assert answers[0].json()["chart"]["result"][0]["meta"]["instrumentType"] == "ETF"
+    with open_home(folder) as made:
+        assert (made.history, made.seed) == (History.SYNTHETIC, 3)

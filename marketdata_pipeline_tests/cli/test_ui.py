@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline_tests.cli.terminal import PROGRAM
 from marketdata_pipeline_tests.ports import free_port
@@ -22,9 +22,7 @@ MARK = "MARKETDATA_SIMULATOR_PORT"
 @pytest.fixture
 def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     monkeypatch.setenv("MARKETDATA_HOME", str(tmp_path / "replay"))
-    with make_home(
-        tmp_path / "replay", mode=Mode.REPLAY, history=History.RECORDED, market_start=START
-    ) as made:
+    with make_home(tmp_path / "replay", replay=Replay(History.RECORDED, START)) as made:
         yield made
 
 

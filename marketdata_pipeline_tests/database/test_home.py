@@ -6,7 +6,15 @@ import pytest
 from sqlalchemy import delete, text
 
 from marketdata_pipeline.database.engine import open_engine, writing
-from marketdata_pipeline.database.home import History, Home, Mode, make_home, open_home
+from marketdata_pipeline.database.home import (
+    History,
+    Home,
+    Mode,
+    Replay,
+    make_home,
+    open_home,
+    upgraded_home,
+)
 from marketdata_pipeline.database.metadata import home as home_table
 from marketdata_pipeline.domain.clock import ReplayClock, SystemClock
 from marketdata_pipeline.errors import HomeError, StoreError
@@ -17,13 +25,11 @@ WALL = datetime(2024, 5, 6, 7, tzinfo=UTC)
 
 
 def live(folder: Path, database_url: str | None = None) -> Home:
-    return make_home(folder, database_url=database_url, mode=Mode.LIVE)
+    return make_home(folder, database_url=database_url)
 
 
-def replay(folder: Path, history: History = History.RECORDED) -> Home:
-    return make_home(
-        folder, mode=Mode.REPLAY, history=history, market_start=MARKET, wall_start=WALL
-    )
+def replay(folder: Path, history: History = History.RECORDED, seed: int | None = None) -> Home:
+    return make_home(folder, replay=Replay(history, MARKET, WALL, seed))
 
 
 def everything_in(folder: Path) -> set[Path]:
@@ -67,7 +73,7 @@ def test_making_a_home_again_opens_it_and_keeps_what_a_person_edited(tmp_path: P
     with replay(tmp_path / "home") as first:
         settings = first.dagster / "dagster.yaml"
         settings.write_text("mine: true\n")
-    with make_home(tmp_path / "home", mode=Mode.REPLAY, history=History.RECORDED) as again:
+    with make_home(tmp_path / "home", replay=Replay(History.RECORDED)) as again:
         assert settings.read_text() == "mine: true\n"
         assert again.clock == first.clock
 
@@ -80,9 +86,7 @@ def test_every_process_agrees_on_the_market_time_of_a_replay_home(tmp_path: Path
 
 def test_a_replay_home_starts_now_unless_told(tmp_path: Path) -> None:
     before = datetime.now(UTC)
-    with make_home(
-        tmp_path, mode=Mode.REPLAY, history=History.SYNTHETIC, market_start=MARKET
-    ) as made:
+    with make_home(tmp_path, replay=Replay(History.RECORDED, MARKET)) as made:
         passed = made.clock.market_now() - MARKET
     assert timedelta(0) <= passed <= datetime.now(UTC) - before
 
@@ -94,18 +98,43 @@ def test_a_home_is_live_or_replay_for_life(tmp_path: Path) -> None:
         replay(tmp_path / "live")
     with pytest.raises(HomeError, match=r"is a replay \(recorded\) home for life"):
         live(tmp_path / "replay")
-    with pytest.raises(HomeError, match=r"for a replay \(synthetic\) one"):
-        replay(tmp_path / "replay", History.SYNTHETIC)
+    with pytest.raises(HomeError, match=r"for a replay \(synthetic, seed 7\) one"):
+        replay(tmp_path / "replay", History.SYNTHETIC, 7)
     with open_home(tmp_path / "live") as opened:
         assert opened.mode is Mode.LIVE
 
 
-def test_history_belongs_to_replay_homes(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match="replays recorded or synthetic"):
-        make_home(tmp_path / "home", mode=Mode.REPLAY, market_start=MARKET)
-    with pytest.raises(HomeError, match="a live one none"):
-        make_home(tmp_path / "home", mode=Mode.LIVE, history=History.RECORDED)
-    assert everything_in(tmp_path) == set()
+def test_made_up_bars_come_of_one_seed_for_life(tmp_path: Path) -> None:
+    replay(tmp_path / "home", History.MIXED, 7).engine.dispose()
+    with open_home(tmp_path / "home") as opened:
+        assert (opened.history, opened.seed) == (History.MIXED, 7)
+    with pytest.raises(HomeError, match=r"is a replay \(mixed, seed 7\) home for life"):
+        replay(tmp_path / "home", History.MIXED, 8)
+
+
+def test_a_seed_belongs_to_what_is_made_up() -> None:
+    with pytest.raises(HomeError, match="synthetic history needs a seed"):
+        Replay(History.SYNTHETIC, MARKET)
+    with pytest.raises(HomeError, match="recorded history has no seed"):
+        Replay(History.RECORDED, MARKET, seed=1)
+
+
+def test_a_home_is_opened_and_upgraded_whatever_it_replays(tmp_path: Path) -> None:
+    replay(tmp_path / "home", History.SYNTHETIC, 3).engine.dispose()
+    found = upgraded_home(tmp_path / "home")
+    assert found is not None
+    with found:
+        assert (found.history, found.seed) == (History.SYNTHETIC, 3)
+
+
+def test_where_no_home_is_nothing_is_upgraded(tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "absent", tmp_path / "empty"):
+        assert upgraded_home(folder) is None
+    assert upgraded_home(tmp_path / "empty", database_url=postgres_url) is None
+    with live(tmp_path / "made") as made, writing(made.engine) as connection:
+        connection.execute(delete(home_table))
+    assert upgraded_home(tmp_path / "made") is None
 
 
 def test_where_no_home_is_the_error_says_what_to_run(tmp_path: Path) -> None:
@@ -134,7 +163,7 @@ def test_where_no_folder_can_be_the_error_is_one_sentence(tmp_path: Path, place:
 
 def test_a_home_that_failed_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="needs the market instant"):
-        make_home(tmp_path / "a" / "b", mode=Mode.REPLAY, history=History.RECORDED)
+        make_home(tmp_path / "a" / "b", replay=Replay(History.RECORDED))
     with pytest.raises(StoreError, match="Connection refused"):
         live(tmp_path / "a" / "b", "postgresql://me:secret@127.0.0.1:1/name")
     assert everything_in(tmp_path) == set()
@@ -145,7 +174,7 @@ def test_a_failure_removes_only_what_was_made(tmp_path: Path) -> None:
     (tmp_path / "home" / "notes.txt").write_text("mine")
     before = everything_in(tmp_path)
     with pytest.raises(HomeError):
-        make_home(tmp_path / "home", mode=Mode.REPLAY, history=History.RECORDED)
+        make_home(tmp_path / "home", replay=Replay(History.RECORDED))
     assert everything_in(tmp_path) == before
 
 
@@ -169,9 +198,7 @@ def test_two_hosts_share_one_home_row_in_postgres(tmp_path: Path, postgres_url: 
         make_home(
             tmp_path / "three",
             database_url=postgres_url,
-            mode=Mode.REPLAY,
-            history=History.RECORDED,
-            market_start=MARKET,
+            replay=Replay(History.RECORDED, MARKET),
         )
     assert not (tmp_path / "three").exists()
 

@@ -188,3 +188,56 @@ def test_the_way_back_drops_every_table(engine: Engine) -> None:
         command.downgrade(config, "base")
     with reading(engine) as connection:
         assert shape_of(connection) == {}
+
+
+def _to(engine: Engine, target: str) -> None:
+    """Bring the tables to a revision, upwards or back."""
+    from alembic import command
+    from alembic.config import Config
+
+    with writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        found = revision(connection)
+        down = found is not None and target < found
+        (command.downgrade if down else command.upgrade)(config, target)
+
+
+_HOME = (
+    "INSERT INTO home (id, mode, history, market_start, wall_start, created_at) "
+    "VALUES (1, 'replay', 'recorded', 10, 20, 30)"
+)
+
+
+def test_a_home_of_the_first_version_keeps_what_it_replays(database_url: str) -> None:
+    engine = open_engine(database_url)
+    _to(engine, "0001")
+    with writing(engine) as connection:
+        connection.execute(text(_HOME))
+    upgrade(engine)
+    with reading(engine) as connection:
+        row = connection.execute(text("SELECT * FROM home")).one()
+    assert (row.history, row.market_start, row.wall_start, row.created_at) == (
+        "recorded",
+        10,
+        20,
+        30,
+    )
+    assert row.seed is None
+    engine.dispose()
+
+
+def test_the_second_version_has_a_way_back(database_url: str) -> None:
+    engine, first = open_engine(database_url), {}
+    _to(engine, "0001")
+    with reading(engine) as connection:
+        first = shape_of(connection)
+    _to(engine, "0002")
+    with writing(engine) as connection:
+        connection.execute(text(_HOME))
+    _to(engine, "0001")
+    with reading(engine) as connection:
+        assert shape_of(connection) == first
+        assert connection.execute(text("SELECT history FROM home")).scalar() == "recorded"
+    engine.dispose()

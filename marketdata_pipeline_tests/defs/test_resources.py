@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from marketdata_pipeline.config import load_settings
-from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.resources import PipelineResource, assemble, failing_clearly
 from marketdata_pipeline.defs.schedules import bars_update
@@ -26,15 +26,13 @@ START = datetime(2013, 2, 15, 21, tzinfo=UTC)
 
 @pytest.fixture
 def replay(tmp_path: Path) -> Iterator[Home]:
-    with make_home(
-        tmp_path / "replay", mode=Mode.REPLAY, history=History.RECORDED, market_start=START
-    ) as home:
+    with make_home(tmp_path / "replay", replay=Replay(History.RECORDED, START)) as home:
         yield home
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Home]:
-    with make_home(tmp_path / "live", mode=Mode.LIVE) as home:
+    with make_home(tmp_path / "live") as home:
         yield home
 
 

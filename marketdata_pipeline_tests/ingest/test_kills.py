@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from marketdata_pipeline.database.home import Mode, make_home
+from marketdata_pipeline.database.home import make_home
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline_tests.ingest.killed import DERIVED, FETCHED, SPLIT, update, world_of
 
@@ -51,7 +51,7 @@ def _assert_whole(folder: Path, database_url: str) -> None:
 def _kill_and_start_again(tmp_path: Path, database_url: str) -> None:
     """Kill ten updates of one home at work, each at another moment, then let one finish."""
     folder = tmp_path / "home"
-    make_home(folder, database_url=database_url, mode=Mode.LIVE).engine.dispose()
+    make_home(folder, database_url=database_url).engine.dispose()
     hits = sum(
         _killed_after(0.01 + 0.02 * attempt, folder, database_url) for attempt in range(KILLS)
     )

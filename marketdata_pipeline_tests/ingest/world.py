@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.database.home import Home, Mode, make_home
+from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import (
     Action,
@@ -195,6 +195,6 @@ class World:
 
 def make_world(folder: Path, database_url: str) -> World:
     """An empty live home whose clock stands at a Friday's close."""
-    home = make_home(folder / "home", database_url=database_url, mode=Mode.LIVE)
+    home = make_home(folder / "home", database_url=database_url)
     clock = FrozenClock(FRIDAY_CLOSE, FRIDAY_CLOSE)
     return World(home, clock, TruthProvider({}, clock))

@@ -128,9 +128,9 @@ def test_only_events_inside_the_range_are_listed_but_all_splits_are_applied() ->
 def test_an_unknown_symbol_is_not_found() -> None:
     known = history(listing())
     for symbol in ("NOSUCH", "A|B", "..%2F", "AAPL.ZZ"):
-        answer = chart(listing_of(known, symbol), ALL, SATURDAY)
+        answer = chart(listing_of(known, symbol, SATURDAY), ALL, SATURDAY)
         assert error(answer) == (404, "Not Found", "No data found, symbol may be delisted")
-    assert listing_of(known, "aapl") is known.listings[known.instruments()[0]]
+    assert listing_of(known, "aapl", SATURDAY) is known.listings[known.instruments()[0]]
 
 
 def test_a_range_before_the_listing_is_refused() -> None:
@@ -149,7 +149,7 @@ def test_bad_parameters_are_refused_before_bars_are_looked_at() -> None:
 def test_the_same_request_has_the_same_bytes() -> None:
     known = recorded_history()
     now = at("2013-02-20T16:12:13Z")
-    first, again = (chart(listing_of(known, "MSFT"), ALL, now).body for _ in range(2))
+    first, again = (chart(listing_of(known, "MSFT", now), ALL, now).body for _ in range(2))
     assert first == again
     assert json.loads(first)["chart"]["result"][0]["meta"]["symbol"] == "MSFT"
 

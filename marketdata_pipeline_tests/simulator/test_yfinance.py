@@ -62,7 +62,7 @@ def test_all_of_a_stocks_days_come_with_its_actions(process: Executor, recorded:
         ("2005-02-28", 2),
     ]
     assert found["Dividends"].loc["2012-08-09"] == 2.65
-    of = recorded.history.listing(Instrument.parse("AAPL"))
+    of = recorded.history.listing(Instrument.parse("AAPL"), recorded.clock.market_now())
     assert of
     raw = of.bars[D1]["close"].iloc[0]
     assert found["Close"].iloc[0] == np.float32(raw / 4)

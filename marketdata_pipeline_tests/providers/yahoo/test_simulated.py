@@ -64,7 +64,7 @@ def yahoo_at(simulator: Simulator, gate: OpenGate | None = None, *, timeout: flo
 
 
 def truth(simulator: Simulator, series: Series) -> pd.DataFrame:
-    listed = simulator.history.listing(series.instrument)
+    listed = simulator.history.listing(series.instrument, simulator.clock.market_now())
     assert listed is not None
     return listed.bars[series.timeframe]
 
