@@ -34,6 +34,11 @@ class AssetClass(Enum):
     FUTURE = "future"
     BOND = "bond"
 
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether it trades from one midnight to the next: nothing comes before or after hours."""
+        return self in {AssetClass.CRYPTO, AssetClass.FX, AssetClass.FUTURE}
+
     def __str__(self) -> str:
         return self.value
 

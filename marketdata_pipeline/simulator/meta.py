@@ -46,7 +46,6 @@ _EXCHANGES = {
 }
 _EXTENDED_HOURS = {"XNYS": (4, 20), "XTSE": (8, 17)}
 """Local hours at which pre-market begins and post-market ends, by calendar."""
-_ROUND_THE_CLOCK = {AssetClass.CRYPTO, AssetClass.FX, AssetClass.FUTURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def trading_days(instrument: Instrument, start: int, until: datetime) -> list[Tr
 
 
 def _trading_day(instrument: Instrument, opened: int, closed: int) -> TradingDay:
-    if instrument.asset_class in _ROUND_THE_CLOCK:
+    if instrument.asset_class.round_the_clock:
         closed = opened + 24 * _HOUR - _MINUTE
     early, late = opened, closed
     hours = _EXTENDED_HOURS.get(instrument.venue.calendar)

@@ -68,7 +68,9 @@ def bars_of(
         within: labels outside are left out.
         market_at: bars that were not closed then are left out.
         standing: the index of yfinance's frame of the same reply. A row that it dropped is no
-            bar: trading before or after hours that nobody asked for, the price after the end.
+            bar: trading before or after hours that nobody asked for, the price after the end. Not
+            so of what trades round the clock: Yahoo writes that its day ends at 23:59, and yfinance
+            1.7 drops the day's last minute for it.
 
     Returns:
         A frame as ``domain.bars`` says; rows without any price are left out.
@@ -82,7 +84,8 @@ def bars_of(
     labels = contract.labels_of(sent)
     start, end = to_micros(within.start), to_micros(within.end)
     keep = (labels >= start) & (labels < end) & ~_forming(labels, series, market_at)
-    keep &= np.isin(labels, _labels(standing, series))
+    if not series.instrument.asset_class.round_the_clock:
+        keep &= np.isin(labels, _labels(standing, series))
     keep &= sent[list(PRICES)].notna().any(axis=1).to_numpy()
     return _each_once(sent[keep], series)
 
