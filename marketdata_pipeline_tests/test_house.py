@@ -173,6 +173,9 @@ def test_a_package_without_a_floor_is_refused(copy: Path) -> None:
     assert "helpers" in said
 
 
+TANGLED = "def tangled(x):\n" + "".join(f"    if x == {n}:\n        x += 1\n" for n in range(8))
+
+
 @pytest.mark.parametrize(
     ("code", "rule"),
     [
@@ -184,6 +187,8 @@ def test_a_package_without_a_floor_is_refused(copy: Path) -> None:
         ("from .bars import X", "TID252"),
         ('print("hello")', "T201"),
         ("try:\n    X = 1\nexcept Exception:\n    X = 2", "BLE001"),
+        (TANGLED, "C901"),
+        ("def many(a, b, c, d, e, f, g):\n    return a, b, c, d, e, f, g", "PLR0913"),
     ],
 )
 def test_ruff_refuses(copy: Path, code: str, rule: str) -> None:
@@ -198,6 +203,49 @@ def test_ruff_refuses(copy: Path, code: str, rule: str) -> None:
 def test_ruff_has_nothing_against_the_bare_house(copy: Path) -> None:
     code, said = outcome(copy, "ruff", "check", "--no-cache", "marketdata_pipeline")
     assert code == 0, said
+
+
+def test_what_is_not_formatted_is_refused(copy: Path) -> None:
+    assert outcome(copy, "ruff", "format", "--check", "--no-cache", ".")[0] == 0
+    plant(copy, "domain/bars.py", "X = {  'a':1}")
+    code, said = outcome(copy, "ruff", "format", "--check", "--no-cache", ".")
+    assert code == 1, said
+    assert "domain/bars.py" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def one(x):\n    return x", "no-untyped-def"),
+        ("X: int = 'text'", "assignment"),
+        ("from typing import Any\n\n\ndef one(x: Any) -> int:\n    return x", "no-any-return"),
+    ],
+)
+def test_mypy_refuses(copy: Path, code: str, said: str) -> None:
+    plant(copy, "errors.py", code)
+    asked = ("--no-incremental", "-m", "marketdata_pipeline.errors")
+    returncode, told = outcome(copy, "mypy", *asked)
+    assert returncode == 1, told
+    assert f"[{said}]" in told
+
+
+def test_a_warning_fails_a_test(copy: Path) -> None:
+    test = copy / "marketdata_pipeline_tests" / "test_planted.py"
+    test.parent.mkdir()
+    test.write_text("import warnings\n\n\ndef test_one():\n    warnings.warn('old')\n")
+    code, said = outcome(copy, "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
+    assert code == 1, said
+    assert "UserWarning: old" in said
+
+
+def test_too_little_coverage_fails(copy: Path) -> None:
+    test = copy / "marketdata_pipeline_tests" / "test_planted.py"
+    test.parent.mkdir()
+    test.write_text("def test_one():\n    import marketdata_pipeline.errors\n")
+    plant(copy, "errors.py", "def never():\n" + "    x = 1\n" * 30)
+    code, said = outcome(copy, "pytest", "-q", "-p", "no:randomly", "--cov")
+    assert code != 0, said
+    assert "Required test coverage of 90.0% not reached" in said
 
 
 def test_an_undeclared_dependency_is_found(copy: Path) -> None:

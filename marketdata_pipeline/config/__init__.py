@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     )
     turn_wait: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
         timedelta(minutes=10),
-        "Seconds that a run of named partitions waits for its turns before it fails the rest.",
+        "Seconds that a request waits for its turn before the rest of its run fails.",
         "seconds, 0 or more",
         ge=timedelta(0),
     )

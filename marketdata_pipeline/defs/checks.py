@@ -10,8 +10,8 @@ import dagster as dg
 
 from marketdata_pipeline.defs.metadata import markdown_table
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.quality.rules import RULES
-from marketdata_pipeline.store.verdicts import Verdicts
 
 _WORST = 20
 
@@ -31,12 +31,12 @@ def _first_line(doc: str | None) -> str:
 
 
 def check_results(
-    key: dg.AssetKey, verdicts: Verdicts, judged: Sequence[Series]
+    key: dg.AssetKey, judge: Judge, judged: Sequence[Series]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Each rule's verdict over every series that was ever judged."""
+    """Each rule's verdict over every series that is kept, whoever judged it and when."""
     mine = set(judged)
     for name in RULES:
-        table = verdicts.all(name)
+        table = judge.over_all(name, mine)
         failing = sorted(
             ((series, one) for series, one in table.items() if not one.passed),
             key=lambda pair: (pair[1].score, str(pair[0])),

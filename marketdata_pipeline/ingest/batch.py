@@ -157,7 +157,7 @@ class Batch:
         _log.info(
             "updated",
             series=str(series),
-            provider=stored.provider or None,
+            provider=getattr(error, "provider", "") or stored.provider or None,
             rows=tally.rows_new,
             requests=tally.requests,
             seconds=round(seconds, 3),

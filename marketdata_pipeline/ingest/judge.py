@@ -3,20 +3,24 @@
 Not here: the rules themselves (quality) and Dagster's checks (defs).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.venues import Venue
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.ingest.plan import wanted_range
-from marketdata_pipeline.quality.rules import RULES, Evidence, Thresholds
+from marketdata_pipeline.quality.rules import RULES, Evidence, Thresholds, bars_behind, lateness
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.verdicts import Verdicts
+from marketdata_pipeline.store.verdicts import Judged, Verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +82,36 @@ class Judge:
             found["bars_contract"] = earlier["bars_contract"]
         self.verdicts.put(series, found)
         return Judgement(found, found["completeness"].score)
+
+    def over_all(self, rule: str, judged: Collection[Series]) -> dict[Series, Verdict]:
+        """The rule's verdict on every series that is kept, those just ``judged`` among them.
+
+        Freshness of a tracked series is that of now: nobody judges what no run looks at.
+        """
+        found = self.verdicts.kept(rule, judged)
+        if rule != "freshness":
+            return {series: one.verdict for series, one in found.items()}
+        aged = _Age(self.clock.market_now(), self.thresholds)
+        return {series: aged.verdict(series, one) for series, one in found.items()}
+
+
+class _Age:
+    """Verdicts on freshness at one market instant; a market's last close is looked up once."""
+
+    def __init__(self, now: datetime, thresholds: Thresholds) -> None:
+        self._now = now
+        self._thresholds = thresholds
+        self._ends: dict[tuple[AssetClass, Venue, Timeframe], datetime | None] = {}
+
+    def verdict(self, series: Series, judged: Judged) -> Verdict:
+        until = self._closed_until(series)
+        if not judged.tracked or judged.last is None or until is None:
+            return judged.verdict
+        return lateness(bars_behind(series, judged.last, until), self._thresholds)
+
+    def _closed_until(self, series: Series) -> datetime | None:
+        instrument, timeframe = series.instrument, series.timeframe
+        kind = instrument.asset_class, instrument.venue, timeframe
+        if kind not in self._ends:
+            self._ends[kind] = calendar_of(instrument).closed_until(timeframe, self._now)
+        return self._ends[kind]

@@ -20,6 +20,7 @@ from marketdata_pipeline.errors import (
     MarketDataError,
     OutOfDepth,
     ProviderError,
+    RateLimited,
     SplitContradicted,
     Unavailable,
 )
@@ -35,6 +36,8 @@ from marketdata_pipeline.store.write import Fetch, FetchKind
 
 _log = get_logger(__name__)
 _OVERLAP = timedelta(days=10)
+_REFUSALS = 5
+"""As often may a provider answer 429 to one request before it fails."""
 _WITH_ACTIONS = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
 
 
@@ -149,7 +152,7 @@ class InstrumentWork:
         """Ask once and store what comes; what a refused reply told of splits is forgotten."""
         before = self.actions, self.actions_known
         try:
-            reply = self._asked(request)
+            reply = self._asked(request, tally)
             tally.requests += reply.requests
             self._learn_splits(reply)
             self._know_actions(request, reply, tally)
@@ -160,11 +163,11 @@ class InstrumentWork:
                 tally.requests += error.requests
             raise
 
-    def _asked(self, request: _Request) -> Reply:
+    def _asked(self, request: _Request, tally: Tally) -> Reply:
         """The provider's reply; that it does not go back so far is remembered as an answer."""
         provider, series, ask = request.provider, request.series, request.ask
         try:
-            return provider.fetch(series, ask.window)
+            return _patiently(provider, series, ask.window, tally)
         except OutOfDepth as error:
             fetch = Fetch(
                 kind=FetchKind.REPLY,
@@ -223,7 +226,8 @@ class InstrumentWork:
         if not subtract([needed], self.actions_known):
             return
         daily = Series(self.instrument, Timeframe.D1)
-        wide = request.provider.fetch(daily, TimeRange(request.oldest, reply.market_at))
+        span_of_all = TimeRange(request.oldest, reply.market_at)
+        wide = _patiently(request.provider, daily, span_of_all, tally)
         tally.requests += wide.requests
         self._learn_splits(wide)
         actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
@@ -268,3 +272,19 @@ class InstrumentWork:
         )
         tally.rows_new += rows_new
         tally.written.extend(parts)
+
+
+def _patiently(provider: Provider, series: Series, window: TimeRange, tally: Tally) -> Reply:
+    """The provider's reply, asked for again after a 429.
+
+    A 429 is a state of the provider: the gate holds the next request back until it is over, or
+    says that this takes longer than may be waited.
+    """
+    for _ in range(_REFUSALS - 1):
+        try:
+            return provider.fetch(series, window)
+        except RateLimited as error:
+            if not error.requests:  # no request was sent: the gate itself has no turn
+                raise
+            tally.requests += error.requests
+    return provider.fetch(series, window)

@@ -77,8 +77,12 @@ def completeness(evidence: Evidence) -> Verdict:
 
 def freshness(evidence: Evidence) -> Verdict:
     """The newest stored bar is the newest closed one, or few expected bars behind it."""
-    late = _bars_late(evidence)
-    allowed = evidence.thresholds.sessions_late
+    return lateness(_bars_late(evidence), evidence.thresholds)
+
+
+def lateness(late: int, thresholds: Thresholds) -> Verdict:
+    """The verdict on a series whose newest bar is so many expected bars behind."""
+    allowed = thresholds.sessions_late
     detail = "up to date" if not late else f"{late} expected bars behind"
     score = 1.0 if late <= allowed else allowed / late
     return Verdict(passed=late <= allowed, score=score, detail=detail)
@@ -124,9 +128,16 @@ def _bars_late(evidence: Evidence) -> int:
     scope = _scope(evidence)
     if scope is None:
         return 0
-    since = scope.start if evidence.last is None else evidence.last
-    late = span(since, scope.end)
-    if late is None:
+    if evidence.last is not None:
+        return bars_behind(evidence.series, evidence.last, scope.end)
+    return len(
+        calendar_of(evidence.series.instrument).grid(evidence.series.timeframe, scope).labels
+    )
+
+
+def bars_behind(series: Series, last: datetime, until: datetime) -> int:
+    """How many bars are expected after the label ``last`` and before ``until`` (label space)."""
+    late = span(last, until)
+    if late is None or last + series.timeframe.length >= until:
         return 0
-    grid = calendar_of(evidence.series.instrument).grid(evidence.series.timeframe, late)
-    return len(grid.labels) - (evidence.last is not None)
+    return len(calendar_of(series.instrument).grid(series.timeframe, late).labels) - 1

@@ -5,7 +5,7 @@ Not here: drawing (candles, page) and anything that writes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
@@ -133,6 +133,9 @@ class DataManager:
         return split.assign(**{name: split[name].to_numpy() * factor for name in PRICES})
 
 
+_FAR = datetime(2200, 1, 1, tzinfo=UTC)
+
+
 def label_range(
     start: datetime | date | str | None, end: datetime | date | str | None
 ) -> TimeRange | None:
@@ -143,7 +146,9 @@ def label_range(
     """
     if start is None and end is None:
         return None
-    return TimeRange(parse_instant(start or "1800-01-01"), parse_instant(end or "2200-01-01"))
+    first = parse_instant(start or "1800-01-01")
+    last = parse_instant(end) if end else max(_FAR, first + timedelta(days=1))
+    return TimeRange(first, last)
 
 
 def parse_adjust(text: str) -> Adjust:

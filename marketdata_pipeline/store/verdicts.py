@@ -3,7 +3,9 @@
 Not here: the rules (quality) and what follows from a verdict (defs).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, select
@@ -11,12 +13,22 @@ from sqlalchemy import Connection, Engine, Row, Select, select
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import upsert, wall_micros
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.database.metadata import quality
+from marketdata_pipeline.database.metadata import quality, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.store import identity
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on a series, whether it is tracked, and the label of its newest bar (or None)."""
+
+    verdict: Verdict
+    tracked: bool
+    last: datetime | None
 
 
 class Verdicts:
@@ -58,6 +70,49 @@ class Verdicts:
         with reading(self._engine) as connection:
             rows = connection.execute(_judged().where(quality.c.rule == rule))
             return {Series.parse(row.key): _verdict(row) for row in rows}
+
+    def kept(self, rule: str, also: Collection[Series] = ()) -> dict[Series, Judged]:
+        """The verdict of a rule on every series that counts, and on those named.
+
+        A series counts that is tracked, or that holds bars and never was. What is tracked no
+        longer, and what nobody tracks and no provider has, says nothing about what is kept.
+        """
+        wanted = (
+            _judged()
+            .add_columns(
+                series_table.c.timeframe,
+                series_table.c.rows,
+                series_table.c.last_ts,
+                tracked_instruments.c.timeframes,
+                tracked_instruments.c.untracked_at,
+            )
+            .outerjoin(
+                tracked_instruments,
+                tracked_instruments.c.instrument_id == series_table.c.instrument_id,
+            )
+            .where(quality.c.rule == rule)
+        )
+        named = {str(one) for one in also}
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).all()
+        return {
+            Series.parse(row.key): Judged(
+                _verdict(row),
+                _is_tracked(row),
+                None if row.last_ts is None else from_micros(row.last_ts),
+            )
+            for row in rows
+            if row.key in named or _counts(row)
+        }
+
+
+def _is_tracked(row: Row[*tuple[Any, ...]]) -> bool:
+    known = row.timeframes is not None and row.untracked_at is None
+    return known and row.timeframe in row.timeframes.split(",")
+
+
+def _counts(row: Row[*tuple[Any, ...]]) -> bool:
+    return _is_tracked(row) or bool(row.timeframes is None and row.rows)
 
 
 def _judged() -> Select[*tuple[Any, ...]]:

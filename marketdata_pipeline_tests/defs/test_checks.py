@@ -126,8 +126,32 @@ def test_a_series_that_stops_turns_freshness_red(stage: Stage, provider: Choosy)
     assert "2 expected bars behind" in worst(found)
 
 
+def test_freshness_ages_while_nobody_looks(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT")
+    stage.by_config("AAPL|1d", "MSFT|1d")
+    stage.world.clock.advance(timedelta(days=30))
+    found = checks(stage.by_key("AAPL|1d"))
+    assert found["freshness"].description == "over all 2 series; this run: 0 of 1 ok; 2 fail"
+    assert "| MSFT&#124;1d |" in worst(found["freshness"])
+    assert "19 expected bars behind" in worst(found["freshness"])
+
+
+def test_a_typo_that_is_tracked_no_longer_leaves_the_checks_alone(
+    stage: Stage, provider: Choosy
+) -> None:
+    provider.unknown = {"AAPLE"}
+    stage.track("AAPL", "AAPLE")
+    red = checks(stage.by_config("AAPL|1d", "AAPLE|1d"))
+    assert not red["completeness"].passed
+    stage.world.tracking.remove(Series.parse("AAPLE|1d").instrument)
+    for one in checks(stage.by_key("AAPL|1d")).values():
+        assert one.passed
+        assert one.description == "over all 1 series; this run: 1 of 1 ok"
+
+
 def test_the_table_of_the_worst_ends_after_twenty(stage: Stage) -> None:
     for number in range(30):
+        stage.track(f"A{number}")
         stage.world.verdicts.put(Series.parse(f"A{number}|1d"), {"freshness": _failed()})
     found = checks(stage.by_key("AAPL|1d"))["freshness"]
     assert found.metadata["failing"].value == 30

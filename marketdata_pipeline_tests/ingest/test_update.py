@@ -26,7 +26,7 @@ from marketdata_pipeline.errors import (
 from marketdata_pipeline.ingest.judge import Judge, Judgement
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.quality.rules import Thresholds
-from marketdata_pipeline_tests.fakes import Lines
+from marketdata_pipeline_tests.fakes import FrozenClock, Lines
 from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
 
 AAPL = Series.parse("AAPL|1d")
@@ -246,11 +246,12 @@ def test_one_bad_instrument_does_not_hold_up_the_others(world: World) -> None:
 def test_an_update_is_one_line_with_series_run_requests_and_category(
     world: World, log_lines: Lines
 ) -> None:
-    world.provider.failures = [Unavailable("down")]
+    world.provider.failures = [Unavailable("down", provider="elsewhere")]
     list(world.updater.update_many([AAPL], run_id="f00"))
     world.updater.update(AAPL)
     failed, good = log_lines("updated")
     assert good["provider"] == "truth"
+    assert failed["provider"] == "elsewhere", "the one that failed"
     assert (failed["series"], failed["run_id"], failed["error"]) == (
         "AAPL|1d",
         "f00",
@@ -272,6 +273,30 @@ def test_once_turns_run_out_the_rest_fails_at_once_unless_it_needs_none(world: W
     assert outcomes[many[-1]].error is None
     assert all(outcomes[one].error is limited for one in many[:-1])
     assert len(world.provider.asked) - 1 <= 3
+
+
+def _refused(clock: FrozenClock) -> RateLimited:
+    """As a provider's 429 leaves an adapter: one request was sent for it."""
+    error = RateLimited(
+        "no more requests for 1 s", retry_at=clock.wall_now() + timedelta(seconds=1)
+    )
+    error.requests = 1
+    return error
+
+
+def test_after_a_429_the_gate_is_asked_again_and_nothing_fails(world: World) -> None:
+    world.provider.failures = [_refused(world.clock), _refused(world.clock)]
+    outcome = world.updater.update(AAPL)
+    assert outcome.error is None
+    assert outcome.rows == 253
+    assert outcome.requests == 3, "those that were refused were sent as well"
+
+
+def test_a_provider_that_goes_on_refusing_fails_after_five(world: World) -> None:
+    world.provider.failures = [_refused(world.clock) for _ in range(9)]
+    outcome = world.updater.update(AAPL)
+    assert isinstance(outcome.error, RateLimited)
+    assert outcome.requests == len(world.provider.asked) == 5
 
 
 def test_a_purchase_sets_where_a_series_starts(world: World) -> None:

@@ -147,6 +147,9 @@ def test_overviews_of_named_series_are_those_only(data: DataManager) -> None:
 def test_labels_are_bounded_by_dates_or_instants() -> None:
     start, end = day("2024-01-02"), day("2024-02-03")
     assert label_range(None, None) is None
+    far = label_range("2300-01-01", None)
+    assert far is not None, "nobody typed an end"
+    assert far.start.year == 2300
     assert label_range("2024-01-02", date(2024, 2, 3)) == TimeRange(start, end)
     assert label_range(datetime(2024, 1, 2, tzinfo=UTC), "2024-02-03T00:00") == TimeRange(
         start, end

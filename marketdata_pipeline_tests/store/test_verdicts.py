@@ -1,8 +1,10 @@
 import pytest
 from sqlalchemy import Engine
 
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Verdict
-from marketdata_pipeline.store.verdicts import Verdicts
+from marketdata_pipeline.store.tracking import Tracked, Tracking
+from marketdata_pipeline.store.verdicts import Judged, Verdicts
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.writes import COIN, STOCK
 
@@ -32,3 +34,29 @@ def test_a_rule_is_asked_over_all_series(verdicts: Verdicts) -> None:
     verdicts.put(STOCK, {"completeness": GOOD, "freshness": BAD})
     assert verdicts.all("completeness") == {COIN: BAD, STOCK: GOOD}
     assert verdicts.all("freshness") == {STOCK: BAD}
+
+
+def test_what_is_tracked_no_longer_does_not_count(
+    verdicts: Verdicts, engine: Engine, clock: FrozenClock
+) -> None:
+    tracking = Tracking(engine, clock)
+    tracking.put(Tracked(COIN.instrument, tuple(Timeframe)))
+    verdicts.put(COIN, {"completeness": BAD})
+    assert verdicts.kept("completeness") == {COIN: Judged(BAD, tracked=True, last=None)}
+    tracking.remove(COIN.instrument)
+    assert verdicts.kept("completeness") == {}
+    assert list(verdicts.kept("completeness", [COIN])) == [COIN], "but where it is asked for"
+
+
+def test_a_timeframe_beside_those_tracked_does_not_count(
+    verdicts: Verdicts, engine: Engine, clock: FrozenClock
+) -> None:
+    others = tuple(one for one in Timeframe if one is not COIN.timeframe)
+    Tracking(engine, clock).put(Tracked(COIN.instrument, others))
+    verdicts.put(COIN, {"completeness": BAD})
+    assert verdicts.kept("completeness") == {}
+
+
+def test_what_nobody_tracks_and_no_provider_has_does_not_count(verdicts: Verdicts) -> None:
+    verdicts.put(COIN, {"completeness": BAD})
+    assert verdicts.kept("completeness") == {}

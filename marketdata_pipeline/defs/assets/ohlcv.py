@@ -70,7 +70,7 @@ def ohlcv(
                     failed.append(outcome)
                 elif keyed or outcome.rows_new:
                     yield materialization(OHLCV, outcome, opened.store if pictures else None)
-        yield from check_results(OHLCV, opened.verdicts, asked)
+        yield from check_results(OHLCV, opened.updater.judge, asked)
         allowed = 0.0 if keyed else opened.failure_share
         if len(failed) > allowed * len(asked):
             raise _failure(failed, len(asked))

@@ -6,6 +6,7 @@ Yahoo's bodies as recorded or quoted: 400 "Data doesn't exist for startDate = ..
 "Only 8 days worth of 1m granularity data are allowed to be fetched per request."
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -155,7 +156,7 @@ def _complaint(status: int, said: Complaint, series: Series) -> ProviderError | 
 def _fitting(chart: Chart, series: Series) -> Chart:
     """The chart, if it is for what was asked."""
     symbol, granularity = chart.meta.symbol, chart.meta.granularity
-    if symbol != series.instrument.key:
+    if _short(symbol) != _short(series.instrument.key):
         text = f"Yahoo answered for {_tidy(symbol)}, asked was {series.instrument}"
         raise _error(MalformedReply, text, series)
     if granularity and granularity not in {series.timeframe.key, _ALIAS.get(series.timeframe)}:
@@ -164,6 +165,12 @@ def _fitting(chart: Chart, series: Series) -> Chart:
     return chart
 
 
+def _short(symbol: str) -> str:
+    """USDJPY=X is JPY=X: Yahoo answers one with the other (sstrickx/yahoofinance-api issue 172)."""
+    return _OF_USD.sub(r"\1=X", symbol)
+
+
+_OF_USD = re.compile(r"USD([A-Z]{3})=X")
 _ALIAS = {Timeframe.H1: "60m"}
 
 

@@ -153,3 +153,11 @@ def test_what_broke_on_the_way_is_told_apart(code: int, kind: type[ProviderError
     assert type(error) is kind
     assert "curl.se" not in str(error)
     assert (str(error) == "not there") is (code in {6, 7})
+
+
+@pytest.mark.parametrize(("asked", "told"), [("USDJPY=X", "JPY=X"), ("JPY=X", "USDJPY=X")])
+def test_a_dollar_pair_has_two_spellings(asked: str, told: str) -> None:
+    series = Series.parse(f"{asked}|1d")
+    assert faults.chart_in(200, chart_body(symbol=told), series) is not None
+    with pytest.raises(MalformedReply, match="answered for USDCHF=X"):
+        faults.chart_in(200, chart_body(symbol="USDCHF=X"), series)
