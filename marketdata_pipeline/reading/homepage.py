@@ -54,6 +54,7 @@ def _row(one: Overview, requests: Mapping[str, int]) -> Row:
         coverage=one.completeness,
         provider=stored.provider,
         requests=requests.get(str(stored.series), 0),
+        origin=stored.origin,
     )
 
 

@@ -46,7 +46,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table; `coverage` is a share of 0 to 1, None where it was never judged."""
+    """A line of the table; `coverage` is a share of 0 to 1, None where it was never judged.
+
+    `origin` is where its bars came from, as stored fetches name it.
+    """
 
     series: Series
     bars: int
@@ -55,6 +58,7 @@ class Row:
     coverage: float | None
     provider: str
     requests: int
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def render_page(charts: Sequence[Chart], facts: Facts) -> str:
         "title": escape(facts.title),
         "subtitle": _subtitle(facts.rows),
         "facts": _facts(facts),
-        "banner": "\n".join(_banner(origin) for origin in facts.origins if origin in _SIMULATED),
+        "banner": "\n".join(_banner(one, facts) for one in facts.origins if one in _SIMULATED),
         "rows": "\n".join(_row(one, {chart.series for chart in charts}) for one in facts.rows),
         "data": _json([columns_of(chart) for chart in charts]),
         "css": _text("page.css"),
@@ -176,8 +180,12 @@ def _facts(facts: Facts) -> str:
     )
 
 
-def _banner(origin: str) -> str:
-    return f'<p class="banner" role="note"><code>{origin}</code>&ensp;{_SIMULATED[origin]}</p>'
+def _banner(origin: str, facts: Facts) -> str:
+    """What such data is, and of which instruments where there are others beside them."""
+    of = [str(one.series.instrument) for one in facts.rows if one.origin == origin]
+    names = f"{', '.join(dict.fromkeys(of))}: " if of and len(facts.origins) > 1 else ""
+    said = f"{escape(names)}{_SIMULATED[origin]}"
+    return f'<p class="banner" role="note"><code>{origin}</code>&ensp;{said}</p>'
 
 
 def _row(row: Row, drawn: set[Series]) -> str:

@@ -207,6 +207,14 @@ def test_data_of_the_simulator_is_plainly_said_to_be(origin: str, said: str) -> 
     assert f"<dd>yahoo, {origin}</dd>" in page
 
 
+def test_a_mixture_says_of_which_instruments_prices_are_invented() -> None:
+    coin = Series.parse("BTC-USD|1h")
+    rows = (row(origin="simulator:recorded"), row(coin, origin="simulator:synthetic"))
+    page = render_page([], facts(*rows, origins=("simulator:recorded", "simulator:synthetic")))
+    assert "&ensp;AAPL: Recorded history" in page
+    assert "&ensp;BTC-USD: Invented prices" in page
+
+
 def test_data_of_a_provider_has_no_banner() -> None:
     assert 'class="banner"' not in render_page([], facts())
 
