@@ -4,6 +4,7 @@ Not here: its days (walk) and minutes (bridge). Levels and ticks are of the size
 from such instruments: pence in London, whole tenths of yen in Tokyo, five decimals of FX.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import blake2b
@@ -21,6 +22,10 @@ _EARLIEST, _LATEST = date(2002, 1, 2), date(2011, 6, 1)
 _DELISTED = 0.02
 _SPLITS = (1.5, 2.0, 2.0, 3.0, 4.0)
 _PAYS = 0.6
+_MONTHS = "FGHJKMNQUVXZ"
+_CONTRACT = re.compile(rf"[A-Z0-9]{{1,3}}([{_MONTHS}])(\d\d)\.", re.ASCII)
+_QUOTED = timedelta(days=455)
+"""Five quarters: how long a contract is quoted here before its last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,17 @@ def life_of(instrument: Instrument, seed: int) -> Life:
     kind = AssetClass.ETF if instrument.key in ETFS else instrument.asset_class
     share = throw.random(8)
     listed = _EARLIEST + timedelta(days=int(share[0] * (_LATEST - _EARLIEST).days))
+    ended = listed + timedelta(days=int(2500 + 4000 * share[2]))
+    expiry = _expiry(instrument)
+    if expiry is not None:
+        listed, ended = expiry - _QUOTED, expiry + timedelta(days=1)
     shares = kind in _MONEY and kind is not AssetClass.FUND
     dies = kind is AssetClass.EQUITY and share[1] < _DELISTED
     return Life(
         kind=kind,
         currency=_currency(instrument),
         listed=listed,
-        delisted=listed + timedelta(days=int(2500 + 4000 * share[2])) if dies else None,
+        delisted=ended if dies or expiry is not None else None,
         level=_between(style.level, share[3]),
         digits=style.digits,
         volatility=style.volatility * (0.7 + 0.6 * float(share[4])),
@@ -114,6 +123,15 @@ def life_of(instrument: Instrument, seed: int) -> Life:
         splits=_splits(throw, listed) if shares else (),
         pays=_months(int(share[7] * 3)) if kind in _MONEY and share[6] < _PAYS else (),
     )
+
+
+def _expiry(instrument: Instrument) -> date | None:
+    """A contract's last day: the third Friday of its month, as of CME's stock index futures."""
+    found = _CONTRACT.match(instrument.key)
+    if instrument.asset_class is not AssetClass.FUTURE or not found:
+        return None
+    first = date(2000 + int(found[2]), 1 + _MONTHS.index(found[1]), 1)
+    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
 
 
 def _style(instrument: Instrument) -> Style:

@@ -83,6 +83,13 @@ def test_a_life_ends_at_its_delisting() -> None:
     assert SyntheticHistory(1, {apple: life}).instruments() == (apple,)
 
 
+def test_a_futures_contract_lives_five_quarters_up_to_its_third_friday() -> None:
+    listing = HISTORY.listing(instrument("ESZ24.CME"), NOW)
+    days_ = listing.bars[Timeframe.D1].index
+    assert (days_[0].date(), days_[-1].date()) == (date(2023, 9, 22), date(2024, 12, 20))
+    assert life_of(instrument("ES=F"), 1).delisted is None
+
+
 def test_some_stocks_are_delisted_and_some_are_split_and_some_pay() -> None:
     lives = [life_of(instrument(f"S{number}"), 1) for number in range(400)]
     assert 2 <= sum(one.delisted is not None for one in lives) <= 20
