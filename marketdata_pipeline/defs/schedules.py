@@ -4,7 +4,6 @@ Not here: what is due (ingest.due). Schedules ask market time, never the schedul
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import dagster as dg
 
@@ -12,10 +11,8 @@ from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, faili
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import UnknownSymbol
 from marketdata_pipeline.ingest.due import due_series, resting
+from marketdata_pipeline.ingest.runs import BATCH, MASS, batches
 from marketdata_pipeline.ingest.track import series_of
-
-BATCH = 100
-"""Instruments in one run."""
 
 bars_update = dg.define_asset_job(
     "bars_update",
@@ -57,7 +54,7 @@ def bars_refresh(
     for batch in batches(due):
         yield dg.RunRequest(
             run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
-            tags={"marketdata/tier": "mass"} if len(due) > BATCH else {},
+            tags=MASS if len(due) > BATCH else {},
         )
 
 
@@ -70,13 +67,3 @@ def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
         opened.clock.market_now(),
         delay=opened.refresh_delay,
     )
-
-
-def batches(series: Sequence[Series]) -> Iterator[list[Series]]:
-    """The series of 100 instruments at a time, an instrument's together."""
-    by_instrument: dict[str, list[Series]] = {}
-    for one in series:
-        by_instrument.setdefault(one.instrument.key, []).append(one)
-    groups = iter(by_instrument.values())
-    while batch := list(islice(groups, BATCH)):
-        yield [one for group in batch for one in group]

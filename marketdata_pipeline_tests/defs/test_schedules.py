@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from marketdata_pipeline.defs.schedules import BATCH, bars_refresh, batches
+from marketdata_pipeline.defs.schedules import bars_refresh
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import HomeError
+from marketdata_pipeline.ingest.runs import BATCH
 from marketdata_pipeline_tests.defs.stage import YEAR, Choosy, Stage
 from marketdata_pipeline_tests.ingest.world import days, walk
 
@@ -169,16 +170,6 @@ def test_intraday_series_are_due_while_their_session_is_open(
     stage.by_config("AAPL|1h", "AAPL|1d")
     stage.world.clock.market = datetime(2024, 3, 18, 15, 5, tzinfo=UTC)
     assert _series(_tick(stage)[0]) == ["AAPL|1h"]
-
-
-def test_many_instruments_become_runs_of_a_hundred() -> None:
-    series = [
-        Series.parse(f"A{number}|{frame}") for frame in ("1d", "1wk") for number in range(250)
-    ]
-    found = list(batches(series))
-    assert [len({one.instrument for one in batch}) for batch in found] == [BATCH, BATCH, 50]
-    assert sorted(map(str, series)) == sorted(str(one) for batch in found for one in batch)
-    assert [str(one) for one in found[0][:2]] == ["A0|1d", "A0|1wk"]
 
 
 def test_runs_of_mass_work_are_told_apart_by_a_tag(stage: Stage) -> None:
