@@ -33,3 +33,22 @@ def provider(stage: Stage) -> Choosy:
     """The stage's provider."""
     assert isinstance(stage.world.provider, Choosy)
     return stage.world.provider
+
+
+@pytest.fixture
+def postgres_instance(tmp_path: Path, postgres_url: str) -> Iterator[dg.DagsterInstance]:
+    """One whose runs and events are in an empty Postgres."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    settings = f"storage:\n  postgres:\n    postgres_url: {postgres_url}\n"
+    (folder / "dagster.yaml").write_text(settings + "telemetry:\n  enabled: false\n")
+    with dg.DagsterInstance.from_config(str(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+def sqlite_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """One whose runs and events are files."""
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=quiet) as made:
+        yield made

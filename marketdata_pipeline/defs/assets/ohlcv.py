@@ -11,6 +11,7 @@ from contextlib import closing
 import dagster as dg
 
 from marketdata_pipeline.defs.checks import check_results, check_specs
+from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
@@ -63,13 +64,14 @@ def ohlcv(
         pictures = len(asked) <= opened.picture_limit
         failed: list[Outcome] = []
         updates = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
-        with closing(updates) as outcomes:
+        with closing(updates) as outcomes, materializations(context) as report:
             for done, outcome in enumerate(outcomes, start=1):
                 context.log.info(_line(done, len(asked), outcome))
                 if outcome.error is not None:
                     failed.append(outcome)
                 elif keyed or outcome.rows_new:
-                    yield materialization(OHLCV, outcome, opened.store if pictures else None)
+                    store = opened.store if pictures else None
+                    yield from report(materialization(OHLCV, outcome, store))
         yield from check_results(OHLCV, opened.updater.judge, asked)
         allowed = 0.0 if keyed else opened.failure_share
         if len(failed) > allowed * len(asked):
