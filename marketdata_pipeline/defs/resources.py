@@ -5,7 +5,7 @@ Not here: what the objects do.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import dagster as dg
@@ -16,6 +16,7 @@ from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import RateLimit
 from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.logs import redact, setup_logging
@@ -41,6 +42,7 @@ class Pipeline:
     picture_limit: int
     failure_share: float
     refresh_delay: timedelta
+    waits: Waits = field(default_factory=Waits)
 
 
 @contextmanager
@@ -78,13 +80,14 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     store = BarStore(home.engine, home.bars, home.clock)
     verdicts = Verdicts(home.engine, home.clock)
     tracking = Tracking(home.engine, home.clock)
+    waits = Waits()
     thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
     updater = Updater(
         store=store,
         catalog=Catalog(home.engine, home.clock),
         tracking=tracking,
         judge=Judge(store, verdicts, home.clock, thresholds),
-        providers=[_connected(one, settings, home) for one in PROVIDERS.values()],
+        providers=[_connected(one, settings, home, waits) for one in PROVIDERS.values()],
         clock=home.clock,
         at_once=settings.instruments_at_once,
     )
@@ -98,10 +101,11 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         picture_limit=settings.picture_limit,
         failure_share=settings.failure_share,
         refresh_delay=settings.refresh_delay,
+        waits=waits,
     )
 
 
-def _connected(kind: type[Provider], settings: Settings, home: Home) -> Provider:
+def _connected(kind: type[Provider], settings: Settings, home: Home, waits: Waits) -> Provider:
     """A provider of the registry behind its gate; a replay home reaches the simulator instead."""
     governor = Governor(home.engine, home.clock)
     governor.register(kind.name, _limit(kind, settings))
@@ -111,7 +115,8 @@ def _connected(kind: type[Provider], settings: Settings, home: Home) -> Provider
         connect=settings.connect_timeout,
         read=settings.read_timeout,
     )
-    return kind.connected(governor.gate(kind.name, max_wait=settings.turn_wait), home.clock, reach)
+    gate = governor.gate(kind.name, max_wait=settings.turn_wait, waiting=waits.add)
+    return kind.connected(gate, home.clock, reach)
 
 
 def _limit(kind: type[Provider], settings: Settings) -> RateLimit:

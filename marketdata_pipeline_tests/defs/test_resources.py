@@ -109,6 +109,21 @@ def test_the_rate_of_the_settings_bounds_the_requests(replay: Home) -> None:
     assert failed[0].startswith("yahoo has no turn for the next 36")
 
 
+def test_how_long_requests_waited_for_their_turns_is_counted(replay: Home) -> None:
+    with Simulator(recorded_history(), replay.clock).in_thread() as simulator:
+        settings = load_settings(
+            home=replay.folder,
+            simulator_port=simulator.port,
+            yahoo_requests_per_hour=7200,
+            yahoo_burst=1,
+        )
+        made = assemble(settings, replay)
+        series = [Series.parse(one) for one in ("AAPL|1d", "IBM|1d", "MSFT|1d")]
+        assert not [one.error for one in made.updater.update_many(series) if one.error]
+    assert made.waits.count >= 1
+    assert 0 < made.waits.seconds < 2
+
+
 def test_a_replay_home_reads_the_simulator_and_says_so(replay: Home) -> None:
     with Simulator(recorded_history(), replay.clock).in_thread() as simulator:
         settings = load_settings(home=replay.folder, simulator_port=simulator.port)
