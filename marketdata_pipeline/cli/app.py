@@ -66,8 +66,7 @@ def _end(_signal: int, _frame: object) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run a command and turn every error into one line on standard error."""
     try:
-        code = app(arguments or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
+        return _called(arguments or ["--help"])
     except (_UsageError, BadInput) as error:
         return _say(_said(error), BAD_INPUT)
     except MarketDataError as error:
@@ -79,6 +78,13 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except OSError as error:
         return _say(f"{error.strerror or error}: {error.filename or 'standard output'}", FAILED)
+
+
+def _called(arguments: list[str]) -> int:
+    code = app(arguments, standalone_mode=False)
+    sys.stdout.flush()
+    if code == _INTERRUPTED:  # typer has made a silent code of Ctrl-C
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

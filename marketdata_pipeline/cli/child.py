@@ -5,84 +5,77 @@ Not here: what Dagster runs (definitions). An edge starts another as a process, 
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
+from marketdata_pipeline.cli.run import Run
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.ingest.progress import Progress, SeriesDone
+
+Follow = Callable[[SeriesDone | Progress], None]
+"""Told of each line of progress as it comes."""
 
 _MODULE = "marketdata_pipeline.definitions"
-_DONE = re.compile(
-    r"(?P<done>\d+)/(?P<total>\d+) series=(?P<series>\S+) new=(?P<new>\d+) "
-    r"stored=(?P<stored>\d+) requests=(?P<requests>\d+)(?: failed: (?P<error>.*))?"
-)
-_REASON = re.compile(r"Failure: (?P<reason>.+)")
+_PATIENCE = 5.0
+"""Seconds for a run to end, each time that it is told to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """One line of progress: a series that the run is done with."""
+class Update:
+    """A run to come, by the config door.
 
-    series: str
-    done: int
-    total: int
-    new: int
-    stored: int
-    requests: int
-    error: str | None
+    Attributes:
+        series: what it updates.
+        within: the range, None: as tracked.
+        tags: of the run, for Dagster.
+        further: one of several runs; its log is added to that of the run before.
+        run: what it comes to, filled in while it runs.
+    """
 
-
-@dataclass(slots=True)
-class Run:
-    """A finished run: how it ended, and what it said of each series."""
-
-    succeeded: bool = False
-    log: Path = Path()
-    done: list[Done] = field(default_factory=list)
-    reason: str | None = None
-
-    @property
-    def failed(self) -> list[Done]:
-        """The series that are not up to date."""
-        return [one for one in self.done if one.error is not None]
+    series: Sequence[Series]
+    within: TimeRange | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    further: bool = False
+    run: Run = field(default_factory=Run)
 
 
-def materialize_range(
-    home: Home, keys: str, follow: Callable[[Done], None], *, debug: bool = False
-) -> Run:
+def materialize_range(home: Home, keys: str, follow: Follow, *, debug: bool = False) -> Run:
     """Have Dagster materialize a range of partition keys (``AAPL|1d...META|1wk``).
 
-    ``follow`` is told of each series that is done; ``debug`` logs each request, here too.
+    ``follow`` is told of its progress; ``debug`` logs each request, here too.
     """
     asked = ["asset", "materialize", "-m", _MODULE, "--select", "ohlcv", "--partition-range", keys]
-    return _run(home, asked, follow, debug=debug)
+    run = Run(log=_log(home))
+    _follow(run, home, asked, follow, debug=debug)
+    return run
 
 
-def update_series(
-    home: Home,
-    series: Sequence[Series],
-    within: TimeRange | None,
-    follow: Callable[[Done], None],
-    *,
-    debug: bool = False,
-) -> Run:
-    """Have Dagster update a list of series by the config door; the rest as above."""
-    config: dict[str, object] = {"series": [str(one) for one in series]}
-    if within is not None:
-        config |= {"start": within.start.isoformat(), "end": within.end.isoformat()}
+def update_series(home: Home, update: Update, follow: Follow, *, debug: bool = False) -> Run:
+    """Have Dagster update a list of series by the config door; the rest as above.
+
+    Returns the update's own run, which says how far it came even where this is interrupted.
+    """
+    config: dict[str, object] = {"series": [str(one) for one in update.series]}
+    if update.within is not None:
+        config["start"] = update.within.start.isoformat()
+        config["end"] = update.within.end.isoformat()
+    update.run.log = _log(home, further=update.further)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(json.dumps({"ops": {"ohlcv": {"config": config}}}), encoding="utf-8")
         asked = ["job", "execute", "-m", _MODULE, "-j", "bars_update", "-c", str(file)]
-        return _run(home, asked, follow, debug=debug)
+        if update.tags:
+            asked += ["--tags", json.dumps(dict(update.tags))]
+        _follow(update.run, home, asked, follow, debug=debug)
+    return update.run
 
 
 def dagster_environment(home: Home, *, debug: bool = False) -> dict[str, str]:
@@ -96,14 +89,21 @@ def dagster_environment(home: Home, *, debug: bool = False) -> dict[str, str]:
     }
 
 
-def _run(home: Home, asked: list[str], follow: Callable[[Done], None], *, debug: bool) -> Run:
+def _log(home: Home, *, further: bool = False) -> Path:
+    """Where a run's output goes: an empty file, unless it is added to that of a run before."""
     log = home.dagster / "last-run.log"
-    run = Run(log=log)
-    command = [sys.executable, "-m", "dagster", *asked]
+    try:
+        log.open("a" if further else "w").close()
+    except OSError as error:
+        raise MarketDataError(f"{log} cannot be written: {error.strerror or error}") from error
+    return log
+
+
+def _follow(run: Run, home: Home, asked: list[str], follow: Follow, *, debug: bool) -> None:
     with (
-        _opened(log) as file,
+        run.log.open("a", encoding="utf-8") as log,
         subprocess.Popen(  # noqa: S603 - Dagster by our own interpreter
-            command,
+            [sys.executable, "-m", "dagster", *asked],
             env=dagster_environment(home, debug=debug),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -111,41 +111,38 @@ def _run(home: Home, asked: list[str], follow: Callable[[Done], None], *, debug:
             text=True,
         ) as child,
     ):
-        if child.stdout is None:
-            raise MarketDataError("the run's output cannot be read")
+        lines = child.stdout or ()
         try:
-            for line in child.stdout:
-                file.write(line)
+            for line in lines:
+                log.write(line)
                 if debug:
                     sys.stderr.write(line)
-                _note(run, line, follow)
+                told = run.note(line)
+                if told is not None:
+                    follow(told)
         except BaseException:
-            child.terminate()
+            _end(child)
+            for line in lines:  # its last words
+                log.write(line)
+                run.note(line)
             raise
     run.succeeded = child.returncode == 0
-    return run
+    if child.returncode < 0:
+        run.reason = run.reason or f"Dagster was killed by signal {-child.returncode}"
 
 
-def _opened(log: Path) -> TextIO:
+def _end(child: "subprocess.Popen[str]") -> None:
+    """Have the child end, or end it.
+
+    Told once, a run lets the instruments under way finish; told again, it waits for none. What is
+    stored stays whole even where it has to be killed.
+    """
+    sys.stderr.write("ending the run ...\n")
     try:
-        return log.open("w", encoding="utf-8")
-    except OSError as error:
-        raise MarketDataError(f"{log} cannot be written: {error.strerror or error}") from error
-
-
-def _note(run: Run, line: str, follow: Callable[[Done], None]) -> None:
-    found = _DONE.search(line)
-    if found:
-        one = Done(
-            series=found["series"],
-            done=int(found["done"]),
-            total=int(found["total"]),
-            new=int(found["new"]),
-            stored=int(found["stored"]),
-            requests=int(found["requests"]),
-            error=found["error"],
-        )
-        run.done.append(one)
-        follow(one)
-    elif run.reason is None and (reason := _REASON.search(line)):
-        run.reason = reason["reason"].strip()
+        for _ in range(2):
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_PATIENCE)
+                return
+    finally:
+        child.kill()

@@ -1,58 +1,107 @@
 """Shows a run while it works, and what it came to.
 
-Not here: starting it (child).
+Not here: starting it (child), and several runs (mass).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
-from marketdata_pipeline.cli.child import Done, Run
+from marketdata_pipeline.cli.child import Follow
+from marketdata_pipeline.cli.run import Run
 from marketdata_pipeline.cli.state import console
 from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.ingest.progress import SMALL, Progress, SeriesDone
+
+_BAR = 20
 
 
-def followed(start: Callable[[Callable[[Done], None]], Run], *, total: int) -> Run:
-    """Start a run and show its progress: a bar on a terminal, a line a series elsewhere."""
+def followed(start: Callable[[Follow], Run], *, total: int, title: str = "") -> Run:
+    """Start a run and show its progress: a bar on a terminal, lines elsewhere.
+
+    ``title`` says which of several runs it is. A run of at most 20 series has a line for each; of
+    a larger one those that failed have, above the bar.
+    """
     out = console()
     if not out.is_terminal:
         return start(lambda one: out.print(_line(one)))
     columns = (
+        TextColumn(title),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=_BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=out) as progress:
-        task = progress.add_task("starting Dagster", total=total)
+    with Bar(*columns, console=out) as bar:
+        task = bar.add_task("starting Dagster", total=total)
 
-        def show(one: Done) -> None:
-            progress.update(task, completed=one.done, description=one.series)
-            progress.console.print(_line(one))
+        def show(one: SeriesDone | Progress) -> None:
+            if isinstance(one, Progress):
+                bar.update(task, completed=one.done, description=_short(one))
+                return
+            bar.update(task, completed=one.done)
+            if total <= SMALL:
+                bar.update(task, description=one.series)
+            bar.console.print(_line(one))
 
         return start(show)
 
 
-def _line(one: Done) -> str:
-    width = len(str(one.total))
-    told = f"{one.new:>6} new bars, {one.stored:>6} stored, {one.requests} requests"
+def _line(one: SeriesDone | Progress) -> str:
+    place = f"  {one.done:>{len(str(one.total))}}/{one.total}  "
+    if isinstance(one, Progress):
+        return f"{place}{one.new:,} new bars, {one.requests:,} requests, {_rate(one)}"
     if one.error is not None:
-        told = f"failed: {one.error}"
-    return f"  {one.done:>{width}}/{one.total}  {one.series:<14} {told}"
+        return f"{place}{one.series:<14} failed: {one.error}"
+    told = f"{one.new:>6} new bars, {one.stored:>6} stored, {one.requests} requests"
+    return f"{place}{one.series:<14} {told}"
 
 
-def refuse_failure(run: Run) -> None:
+def _rate(one: Progress) -> str:
+    told = [f"{one.failed:,} failed"]
+    if one.waits:
+        told.append(f"waited {one.waited:,.0f} s for {one.waits:,} turns")
+    if one.left is not None:
+        pace = f"{one.series_a_minute:,.0f} series and {one.requests_a_minute:,.0f} requests"
+        told += [f"{pace} a minute", f"{one.left} left"]
+    return ", ".join(told)
+
+
+def _short(one: Progress) -> str:
+    """What fits beside the bar in 80 columns."""
+    told = f"{one.failed:,} failed"
+    left = "" if one.left is None else f", {one.series_a_minute:,.0f} a minute, {one.left} left"
+    return told + left
+
+
+def refuse_failure(*runs: Run) -> None:
     """Raise one sentence that says what failed and where its log is.
 
     Raises:
-        MarketDataError: the run did not succeed.
+        MarketDataError: a run broke off, or a series is not up to date.
     """
-    if run.succeeded and not run.failed:
-        return
-    if run.failed:
-        reasons = list(dict.fromkeys(str(one.error) for one in run.failed))
+    for number, run in enumerate(runs, start=1):
+        if run.broke_off:
+            which = f"run {number}" if len(runs) > 1 else "the run"
+            raise MarketDataError(f"{_broken(run, which)}; its log is {run.log}")
+    failed = [one for run in runs for one in run.failed]
+    if failed:
+        reasons = list(dict.fromkeys(str(one.error) for one in failed))
         more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
-        told = f"{len(run.failed)} of {len(run.done)} series failed: {reasons[0]}{more}"
-    else:
-        told = run.reason or "the run failed"
-    raise MarketDataError(f"{told}; its log is {run.log}")
+        told = f"{len(failed)} of {_done(runs)} series failed: {reasons[0]}{more}"
+        raise MarketDataError(f"{told}; its log is {runs[-1].log}")
+    wrong = [run for run in runs if not run.succeeded]
+    if wrong:
+        raise MarketDataError(f"{wrong[0].reason or 'the run failed'}; its log is {wrong[0].log}")
+
+
+def _broken(run: Run, which: str) -> str:
+    if not run.done:
+        return run.reason or f"{which} failed"
+    after = f"{which} broke off after {run.done} of {run.total} series"
+    return f"{after}: {run.reason}" if run.reason else after
+
+
+def _done(runs: Sequence[Run]) -> int:
+    return sum(run.done for run in runs)

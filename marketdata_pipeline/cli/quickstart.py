@@ -14,9 +14,10 @@ from typing import Annotated
 
 import typer
 
-from marketdata_pipeline.cli.child import Run, materialize_range
+from marketdata_pipeline.cli.child import materialize_range
 from marketdata_pipeline.cli.progress import followed, refuse_failure
 from marketdata_pipeline.cli.reading import overview_table, page_path
+from marketdata_pipeline.cli.run import Run
 from marketdata_pipeline.cli.simulating import (
     HistoryOption,
     SeedOption,
@@ -144,7 +145,7 @@ def _report(home: Home, parts: Sequence[Part], runs: Sequence[Run]) -> None:
     out = console()
     data = data_of(home)
     overviews = data.overviews([one for part in parts for one in part.series])
-    sent = {one.series: one.requests for run in runs for one in run.done}
+    sent = {key: sent for run in runs for key, sent in (run.requests_of_each or {}).items()}
     out.print()
     out.print(overview_table(overviews, sent))
     page = page_path(home)

@@ -1,29 +1,44 @@
 """`backfill`, `refresh`: updates, run by Dagster so that its UI knows of them.
 
-Not here: the update (ingest.update).
+Not here: the update (ingest.update), and how its runs follow each other (mass).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from marketdata_pipeline.cli.child import Run, update_series
-from marketdata_pipeline.cli.progress import followed, refuse_failure
-from marketdata_pipeline.cli.state import State, console, state_of
-from marketdata_pipeline.cli.tracking import Instruments, parse_timeframes
+from marketdata_pipeline.cli.choosing import Choice
+from marketdata_pipeline.cli.mass import update_all
+from marketdata_pipeline.cli.progress import refuse_failure
+from marketdata_pipeline.cli.state import State, state_of
+from marketdata_pipeline.cli.tracking import parse_timeframes
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.track import series_of
 from marketdata_pipeline.orchestrator import register_instruments
+from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking
 
 
 def backfill(
     context: typer.Context,
-    instruments: Instruments,
+    instruments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INSTRUMENT]...", help="Yahoo's spelling: AAPL AZN.L BTC-USD"),
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All that is tracked.")] = False,
+    asset_class: Annotated[
+        str, typer.Option("--class", help="What is tracked of a class: equity, etf, crypto, ...")
+    ] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="A file with one instrument a line, # for comments.")
+    ] = None,
     timeframes: Annotated[
         str, typer.Option("--timeframes", "-t", help="Comma-separated; default: those tracked.")
     ] = "",
@@ -32,22 +47,22 @@ def backfill(
 ) -> None:
     """Fetch what is missing of these instruments; what is covered is not asked for again."""
     state = state_of(context)
-    asked = [Instrument.parse(one) for one in instruments]
+    choice = Choice.parse(instruments or [], asset_class, file, everything=everything)
     within = _within(start, end)
     frames = parse_timeframes(timeframes)
     with state.opened() as home:
         tracked = {
             one.instrument: one.timeframes for one in Tracking(home.engine, home.clock).all()
         }
-        usual = tuple(state.settings.timeframes)
-        series = [
-            Series(one, frame) for one in asked for frame in frames or tracked.get(one, usual)
-        ]
-    run = _updated(state, series, within)
-    found = {Series.parse(one.series).instrument for one in run.done if one.stored}
-    with state.opened() as home:
-        register_instruments(home.dagster, [one for one in asked if one in found])
-    refuse_failure(run)
+    usual = tuple(state.settings.timeframes)
+    series = [
+        Series(one, frame)
+        for one in choice.of(tracked)
+        for frame in frames or tracked.get(one, usual)
+    ]
+    with _registered(state, series):
+        runs = update_all(state, series, within)
+    refuse_failure(*runs)
 
 
 def refresh(
@@ -67,7 +82,7 @@ def refresh(
         raise BadInput(f"not tracked: {', '.join(map(str, sorted(unknown)))}; see marketdata track")
     if not series:
         raise BadInput("nothing is tracked yet; run: marketdata track AAPL")
-    refuse_failure(_updated(state, series, None))
+    refuse_failure(*update_all(state, series, None))
 
 
 def _within(start: str, end: str) -> TimeRange | None:
@@ -78,12 +93,13 @@ def _within(start: str, end: str) -> TimeRange | None:
     return TimeRange(parse_instant(start), parse_instant(end or "2200-01-01"))
 
 
-def _updated(state: State, series: Sequence[Series], within: TimeRange | None) -> Run:
-    with state.opened() as home:
-        run = followed(
-            lambda follow: update_series(home, series, within, follow, debug=state.debug),
-            total=len(series),
-        )
-    new, requests = sum(one.new for one in run.done), sum(one.requests for one in run.done)
-    console().print(f"{new} new bars of {len(run.done)} series, {requests} requests")
-    return run
+@contextmanager
+def _registered(state: State, series: Sequence[Series]) -> Iterator[None]:
+    """Afterwards Dagster knows the instruments that have bars, if only since an interrupted run."""
+    try:
+        yield
+    finally:
+        with state.opened() as home:
+            stored = Catalog(home.engine, home.clock).summaries(series)
+            found = dict.fromkeys(one.series.instrument for one in stored if one.rows)
+            register_instruments(home.dagster, found)

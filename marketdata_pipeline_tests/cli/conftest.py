@@ -13,6 +13,7 @@ from marketdata_pipeline import logs
 from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline_tests.cli.stand_in import StandIn
 from marketdata_pipeline_tests.cli.terminal import Terminal, environment
 from marketdata_pipeline_tests.ingest.world import World, days, make_world, walk
 
@@ -66,3 +67,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     assert not [one.error for one in made.updater.update_many([AAPL, WEEKLY]) if one.error]
     yield made
     made.home.engine.dispose()
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """A program in Dagster's place, for children of this process."""
+    made = StandIn(tmp_path / "stand_in")
+    made.install()
+    monkeypatch.setenv("PYTHONPATH", str(made.folder))
+    return made

@@ -7,6 +7,7 @@ import pytest
 
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import RateLimited
+from marketdata_pipeline.ingest.progress import Progress, SeriesDone
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage, checks, failure, metadata
 from marketdata_pipeline_tests.ingest.world import days, walk
 
@@ -206,6 +207,21 @@ def test_a_run_tells_its_progress_line_by_line(
 ) -> None:
     stage.by_config("AAPL|1d")
     assert "1/1 series=AAPL|1d new=253 stored=253 requests=1" in capfd.readouterr().err
+
+
+def test_a_larger_run_tells_its_progress_and_each_failure(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stage.by_range("AAPL|1m", "IBM|1wk")
+    err = capfd.readouterr().err
+    told = [one for one in map(Progress.parse, err.splitlines()) if one is not None]
+    assert [(one.done, one.total) for one in told] == [(n, 21) for n in (*range(2, 21, 2), 21)]
+    assert (told[-1].new, told[-1].failed) == (3 * (253 + 53), 3)
+    lines = [one for one in map(SeriesDone.parse, err.splitlines()) if one is not None]
+    assert {(one.series, one.error) for one in lines} == {
+        (f"{one}|15m", f"no provider serves {one}|15m") for one in ("AAPL", "MSFT", "IBM")
+    }
+    assert err.count("- ERROR - ") >= 3, "failures stand out in the run's page"
 
 
 def test_a_fetch_names_the_run_that_asked(stage: Stage) -> None:

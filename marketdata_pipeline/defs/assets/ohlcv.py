@@ -20,6 +20,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
+from marketdata_pipeline.ingest.progress import Progress, RunLog, SeriesDone
 
 OHLCV = dg.AssetKey("ohlcv")
 
@@ -63,10 +64,11 @@ def ohlcv(
         asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
         pictures = len(asked) <= opened.picture_limit
         failed: list[Outcome] = []
+        log = RunLog(len(asked), opened.clock, opened.waits)
         updates = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
         with closing(updates) as outcomes, materializations(context) as report:
-            for done, outcome in enumerate(outcomes, start=1):
-                context.log.info(_line(done, len(asked), outcome))
+            for outcome in outcomes:
+                _say(context.log, log.lines(outcome))
                 if outcome.error is not None:
                     failed.append(outcome)
                 elif keyed or outcome.rows_new:
@@ -98,10 +100,13 @@ def _wanted(config: OhlcvConfig) -> TimeRange | None:
     return TimeRange(parse_instant(config.start), parse_instant(config.end))
 
 
-def _line(done: int, total: int, outcome: Outcome) -> str:
-    told = f"new={outcome.rows_new} stored={outcome.rows} requests={outcome.requests}"
-    failed = "" if outcome.error is None else f" failed: {outcome.error}"
-    return f"{done}/{total} series={outcome.series} {told}{failed}"
+def _say(log: dg.DagsterLogManager, lines: Sequence[SeriesDone | Progress]) -> None:
+    """Into the run's log; what failed stands out there."""
+    for one in lines:
+        if isinstance(one, SeriesDone) and one.error is not None:
+            log.error(str(one))
+        else:
+            log.info(str(one))
 
 
 def _failure(failed: list[Outcome], total: int) -> dg.Failure:

@@ -1,0 +1,140 @@
+"""How far a run is: which lines its log gets, and that they are read as they were written."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import Unavailable
+from marketdata_pipeline.governor.waits import Waits
+from marketdata_pipeline.ingest.outcome import Outcome
+from marketdata_pipeline.ingest.progress import SMALL, Progress, RunLog, SeriesDone
+from marketdata_pipeline_tests.fakes import FrozenClock
+
+DONE = Outcome(
+    series=Series.parse("AAPL|1d"),
+    rows_new=250,
+    requests=2,
+    written=None,
+    rows=253,
+    first=None,
+    last=None,
+    provider="truth",
+    origin="truth",
+    judgement=None,
+    error=None,
+    seconds=1.0,
+)
+FAILED = replace(DONE, rows_new=0, rows=3, error=Unavailable("truth is down"))
+
+
+def log_of(total: int) -> tuple[RunLog, FrozenClock, Waits]:
+    clock, waits = FrozenClock(), Waits()
+    return RunLog(total, clock, waits), clock, waits
+
+
+def at(total: int) -> list[int]:
+    """After how many series a run of so many gets a line of progress."""
+    log, _, _ = log_of(total)
+    return [one.done for _ in range(total) for one in log.lines(DONE) if isinstance(one, Progress)]
+
+
+def test_a_run_of_twenty_series_has_a_line_for_each_and_no_other() -> None:
+    log, _, _ = log_of(SMALL)
+    lines = [str(one) for _ in range(SMALL) for one in log.lines(DONE)]
+    assert len(lines) == SMALL
+    assert lines[0] == "1/20 series=AAPL|1d new=250 stored=253 requests=2"
+
+
+@pytest.mark.parametrize("total", [21, 100, 700, 1999, 2001, 5000])
+def test_a_larger_run_has_a_line_for_every_5_percent_or_100_series_and_the_last(total: int) -> None:
+    lines = at(total)
+    assert lines[-1] == total
+    gaps = [after - before for before, after in zip([0, *lines], lines, strict=False)]
+    assert max(gaps) <= min(100, total / 20 + 1)
+    assert len(lines) <= max(21, total / 100 + 1)
+
+
+def test_each_series_that_fails_has_its_line_with_the_reason_at_once() -> None:
+    log, _, _ = log_of(700)
+    assert log.lines(DONE) == []
+    (line,) = log.lines(FAILED)
+    assert str(line) == ("2/700 series=AAPL|1d new=0 stored=3 requests=2 failed: truth is down")
+
+
+def test_a_line_of_progress_tells_what_came_and_how_fast() -> None:
+    log, clock, waits = log_of(400)
+    waits.add(7.25)
+    for _ in range(19):
+        clock.advance(timedelta(seconds=3))
+        assert log.lines(DONE) == []
+    clock.advance(timedelta(seconds=3))
+    series, progress = log.lines(FAILED)
+    assert str(series).startswith("20/400 series=AAPL|1d new=0 ")
+    assert str(progress) == (
+        "20/400 new=4750 requests=40 failed=1 series_a_minute=20.0 requests_a_minute=40.0 "
+        "waits=1 waited=7.2 left=0:19:00"
+    )
+
+
+def test_the_pace_is_that_of_the_last_quarter_and_not_of_the_burst_before() -> None:
+    log, clock, _ = log_of(100)
+    found = []
+    for number in range(100):
+        clock.advance(timedelta(seconds=0.01 if number < 50 else 6))
+        found += log.lines(DONE)
+    paces = [round(one.series_a_minute) for one in found if isinstance(one, Progress)]
+    assert paces[9] == 6000
+    assert set(paces[14:]) == {10}
+
+
+def test_nobody_can_tell_what_is_left_while_the_clock_stands() -> None:
+    log, _, _ = log_of(21)
+    log.lines(DONE)
+    (line,) = log.lines(DONE)
+    assert isinstance(line, Progress)
+    assert line.left is None
+    assert str(line).endswith(" left=-")
+
+
+def test_nothing_is_left_at_the_end() -> None:
+    log, clock, _ = log_of(21)
+    for _ in range(20):
+        log.lines(DONE)
+    clock.advance(timedelta(seconds=1))
+    (line,) = log.lines(DONE)
+    assert str(line).endswith(" left=0:00:00")
+
+
+counts = st.integers(0, 10**9)
+amounts = st.integers(0, 10**7).map(lambda tenths: tenths / 10)
+reasons = st.none() | st.text("abc |=:/0123456789", min_size=1)
+
+
+series_lines = st.builds(
+    SeriesDone, counts, counts, st.just("AAPL|1d"), counts, counts, counts, reasons
+)
+progress_lines = st.builds(
+    Progress, counts, counts, counts, counts, counts, amounts, amounts, counts, amounts
+)
+
+
+@given(series_lines)
+def test_a_line_of_a_series_is_read_as_it_was_written(one: SeriesDone) -> None:
+    assert SeriesDone.parse(f"2026-11-24 - dagster - INFO - ohlcv - {one}\n") == one
+    assert Progress.parse(str(one)) is None
+
+
+@given(progress_lines)
+def test_a_line_of_progress_is_read_as_it_was_written(one: Progress) -> None:
+    assert Progress.parse(f"2026-11-24 - dagster - INFO - ohlcv - {one}\n") == one
+    assert SeriesDone.parse(str(one)) is None
+
+
+def test_other_lines_tell_of_nothing() -> None:
+    line = "2026-11-24T11:35:43Z [info] updated rows=0 requests=1 seconds=6.6 series=ZZ1|1d"
+    assert SeriesDone.parse(line) is None
+    assert Progress.parse(line) is None
