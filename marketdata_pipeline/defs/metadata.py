@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from marketdata_pipeline.domain.bars import INDEX_DTYPE, PRICES
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.outcome import Outcome
+from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.reading.candles import candles_svg, data_uri
 from marketdata_pipeline.store.bars import BarStore
 
@@ -25,6 +27,31 @@ def describe() -> str:
         "answered. Materializing a partition asks for what is missing, so doing it again is free."
         f"\n\n| timeframe | source | kept back to |\n|---|---|---|\n{rows}\n"
     )
+
+
+def about() -> dict[str, dg.TableSchema | dg.MetadataValue]:
+    """Metadata of the asset itself: its columns, the code behind it, the pages to read."""
+    label = dg.TableColumn(
+        "ts",
+        INDEX_DTYPE,
+        description="the bar's open; the session's date at 00:00 UTC for 1d, its Monday for 1wk",
+        constraints=dg.TableColumnConstraints(nullable=False, unique=True),
+    )
+    prices = [
+        dg.TableColumn(name, "float64", description="as traded, in the quote currency")
+        for name in PRICES
+    ]
+    volume = dg.TableColumn("volume", "float64", description="units traded")
+    return {
+        "dagster/column_schema": dg.TableSchema([label, *prices, volume]),
+        "code": dg.MetadataValue.python_artifact(Updater),
+        "docs": dg.MetadataValue.md(
+            "- what the bars are: `docs/bars.md`\n"
+            "- runs, doors, the schedule: `docs/run.md`\n"
+            "- why a bar is absent: `docs/understand-a-gap.md`\n"
+            "- what to do about an error: `docs/errors.md`\n"
+        ),
+    }
 
 
 def _source(timeframe: Timeframe) -> str:

@@ -1,13 +1,18 @@
 """The asset: three doors, one body."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from marketdata_pipeline.domain.bars import COLUMNS
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.ingest.progress import Progress, SeriesDone
+from marketdata_pipeline.ingest.update import Updater
+from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage, checks, failure, metadata
 from marketdata_pipeline_tests.ingest.world import days, walk
 
@@ -243,3 +248,35 @@ def test_the_asset_is_one_grid_with_every_door_open() -> None:
     assert node.backfill_policy == dg.BackfillPolicy.single_run()
     assert "| `4h` | derived from `1h` | 729 days |" in str(node.description)
     assert {one.name for one in node.check_keys} == {"bars_contract", "completeness", "freshness"}
+
+
+def test_the_asset_says_whose_it_is_what_it_holds_and_where_to_read_on() -> None:
+    from marketdata_pipeline.definitions import defs
+
+    node = defs.resolve_asset_graph().get(dg.AssetKey("ohlcv"))
+    assert node.owners == ["team:marketdata"]
+    assert node.group_name == "bars"
+    assert node.kinds == {"python", "parquet", "sql"}
+    assert node.metadata["code"] == dg.MetadataValue.python_artifact(Updater)
+    schema: Any = node.metadata["dagster/column_schema"]
+    assert [one.name for one in schema.columns] == ["ts", *COLUMNS]
+    pages = re.findall(r"`(docs/[^`]+)`", str(node.metadata["docs"].value))
+    assert pages
+    assert all((ROOT / page).is_file() for page in pages)
+
+
+def test_what_a_partition_tells_in_numbers_can_be_plotted(stage: Stage) -> None:
+    (event,) = stage.by_key("AAPL|1d").asset_materializations_for_node("ohlcv")
+    numbers = {
+        name
+        for name, value in event.metadata.items()
+        if isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue)
+    }
+    assert numbers == {
+        "dagster/row_count",
+        "new_bars",
+        "requests",
+        "seconds",
+        "coverage_percent",
+        "quality_score",
+    }

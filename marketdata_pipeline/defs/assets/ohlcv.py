@@ -12,7 +12,7 @@ import dagster as dg
 
 from marketdata_pipeline.defs.checks import check_results, check_specs
 from marketdata_pipeline.defs.events import materializations
-from marketdata_pipeline.defs.metadata import describe, markdown_table, materialization
+from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
@@ -44,7 +44,9 @@ class OhlcvConfig(dg.Config):
             OHLCV,
             partitions_def=GRID,
             description=describe(),
+            metadata=about(),
             group_name="bars",
+            owners=["team:marketdata"],
             kinds={"python", "parquet", "sql"},
         )
     ],
