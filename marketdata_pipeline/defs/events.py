@@ -1,8 +1,9 @@
 """Materialization events on their way into Dagster's event log: in batches where it takes them.
 
 Not here: what an event says (metadata). Dagster's API for batches is private and is used in this
-module only. A Postgres event log writes a batch in one statement, 0.5 ms of CPU an event instead
-of 7.5; any other log, or a Dagster without that API, gets the events one by one, as yielded.
+module only. A Postgres event log writes a batch in one statement, 0.4 ms of CPU an event instead
+of 3 (700 events, two cores); any other log, or a Dagster without that API, gets the events one by
+one, as they are yielded.
 """
 
 import os
