@@ -29,7 +29,7 @@ def backfill(
     context: typer.Context,
     instruments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INSTRUMENT]...", help="Yahoo's spelling: AAPL AZN.L BTC-USD"),
+        typer.Argument(metavar="INSTRUMENT", help="Yahoo's spelling: AAPL AZN.L BTC-USD"),
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that is tracked.")] = False,
@@ -68,7 +68,7 @@ def backfill(
 def refresh(
     context: typer.Context,
     instruments: Annotated[
-        list[str] | None, typer.Argument(metavar="[INSTRUMENT]...", help="Default: all tracked.")
+        list[str] | None, typer.Argument(metavar="INSTRUMENT", help="Default: all tracked.")
     ] = None,
 ) -> None:
     """Bring tracked series up to the newest closed bar."""
