@@ -27,8 +27,7 @@ def followed(start: Callable[[Follow], Run], *, total: int, title: str = "") -> 
     if not out.is_terminal:
         return start(lambda one: out.print(_line(one)))
     columns = (
-        TextColumn(title),
-        TextColumn("{task.description}"),
+        TextColumn(f"{title} {{task.description}}".strip()),
         BarColumn(bar_width=_BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
