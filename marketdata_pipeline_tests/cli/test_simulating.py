@@ -233,7 +233,7 @@ def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
         assert started.stdout is not None
         assert started.stdout.readline().startswith(f"simulator on http://127.0.0.1:{port}")
         url = f"http://127.0.0.1:{port}/v8/finance/chart/SPY?range=5d&interval=1d"
-        answers = [requests.get(url, timeout=5) for _ in range(2)]
+        answers = [requests.get(url, timeout=60) for _ in range(2)]
         assert [one.status_code for one in answers] == [200, 429]
         assert answers[0].headers["X-Marketdata-Simulator"] == "synthetic"
         assert answers[0].json()["chart"]["result"][0]["meta"]["instrumentType"] == "ETF"
