@@ -51,10 +51,13 @@ def bars_refresh(
     if not due:
         yield dg.SkipReason(f"none of {len(tracked)} tracked series can have news now")
         return
-    for batch in batches(due):
+    runs = list(batches(due))
+    for number, batch in enumerate(runs, start=1):
         yield dg.RunRequest(
+            # Dagster refuses several requests without keys; it looks for one in this tick's runs.
+            run_key=f"{number}/{len(runs)}",
             run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
-            tags=MASS if len(due) > BATCH else {},
+            tags=MASS if len(runs) > 1 else {},
         )
 
 

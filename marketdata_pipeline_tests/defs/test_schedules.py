@@ -42,11 +42,14 @@ def _looked(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest | dg.Sk
         return list(found)
 
 
-def _tick(stage: Stage, at: datetime = SATURDAY) -> list[dg.RunRequest | dg.SkipReason]:
-    context = dg.build_schedule_context(
+def _context(stage: Stage, at: datetime = SATURDAY) -> dg.ScheduleEvaluationContext:
+    return dg.build_schedule_context(
         instance=stage.instance, scheduled_execution_time=at, resources={"pipeline": stage}
     )
-    return _looked(context)
+
+
+def _tick(stage: Stage, at: datetime = SATURDAY) -> list[dg.RunRequest | dg.SkipReason]:
+    return _looked(_context(stage, at))
 
 
 def _series(request: dg.RunRequest | dg.SkipReason) -> list[str]:
@@ -172,13 +175,31 @@ def test_intraday_series_are_due_while_their_session_is_open(
     assert _series(_tick(stage)[0]) == ["AAPL|1h"]
 
 
-def test_runs_of_mass_work_are_told_apart_by_a_tag(stage: Stage) -> None:
+def test_runs_of_mass_work_are_told_apart_by_a_tag_and_a_key(stage: Stage) -> None:
     stage.track(*(f"A{number}" for number in range(BATCH + 1)))
     requests = _tick(stage)
-    assert len(requests) == 2
+    assert [len(_series(one)) for one in requests] == [BATCH, 1]
     for one in requests:
         assert isinstance(one, dg.RunRequest)
         assert one.tags == {"marketdata/tier": "mass"}
+    assert [one.run_key for one in requests if isinstance(one, dg.RunRequest)] == ["1/2", "2/2"]
+
+
+def test_a_hundred_series_and_more_of_few_instruments_are_no_mass_work(stage: Stage) -> None:
+    frames = ("1h", "4h", "1d", "1wk")
+    stage.track(*(f"A{number}" for number in range(26)), timeframes=frames)
+    (request,) = _tick(stage)
+    assert isinstance(request, dg.RunRequest)
+    assert len(_series(request)) == 104
+    assert request.tags == {}
+
+
+def test_dagster_accepts_a_tick_that_asks_for_several_runs(stage: Stage) -> None:
+    stage.track(*(f"A{number}" for number in range(BATCH + 1)))
+    with _context(stage) as context:
+        told = bars_refresh.evaluate_tick(context)
+    assert [one.run_key for one in told.run_requests or []] == ["1/2", "2/2"]
+    assert told.skip_message is None
 
 
 def test_a_home_that_cannot_be_opened_fails_the_tick_with_one_sentence(stage: Stage) -> None:
