@@ -11,7 +11,7 @@ from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, faili
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import UnknownSymbol
 from marketdata_pipeline.ingest.due import due_series, resting
-from marketdata_pipeline.ingest.runs import BATCH, MASS, batches
+from marketdata_pipeline.ingest.runs import MASS, batches
 from marketdata_pipeline.ingest.track import series_of
 
 bars_update = dg.define_asset_job(
@@ -62,11 +62,8 @@ def bars_refresh(
 
 
 def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
+    market_now = opened.clock.market_now()
     asleep = resting(opened.catalog.failing(UnknownSymbol.category), opened.clock.wall_now())
-    awake = [one for one in tracked if asleep.isdisjoint({one, one.base})]
-    return due_series(
-        awake,
-        opened.store.coverage(awake),
-        opened.clock.market_now(),
-        delay=opened.refresh_delay,
-    )
+    awake = [one for one in tracked if one not in asleep and one.base not in asleep]
+    reached = opened.store.reached(awake, market_now)
+    return due_series(awake, reached, market_now, delay=opened.refresh_delay)

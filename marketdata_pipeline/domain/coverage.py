@@ -54,6 +54,19 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a series is covered: as much of its coverage as tells whether it can have news.
+
+    Attributes:
+        until: the end of the last span; None: nothing was ever answered.
+        due: the end of the newest hole that counts as missing by now; None: there is none.
+    """
+
+    until: datetime | None = None
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """The spans of one series, sorted, none overlapping. Empty: nothing was ever answered."""
 

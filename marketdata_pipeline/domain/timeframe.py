@@ -5,7 +5,6 @@ Not here: where a bar starts and when it is closed; calendars know that.
 
 from datetime import timedelta
 from enum import Enum
-from typing import Self
 
 from marketdata_pipeline.errors import BadInput
 
@@ -60,7 +59,7 @@ class Timeframe(Enum):
         return self._base is not None
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "Timeframe":
         """The timeframe of a spelling of Yahoo, ccxt, OpenBB or pandas.
 
         Raises:
@@ -68,9 +67,9 @@ class Timeframe(Enum):
                 month.
         """
         spelling = str(text).strip(" ")
-        for member in cls:
-            if spelling in _SPELLINGS[member.key].split():
-                return member
+        found = _BY_SPELLING.get(spelling)
+        if found is not None:
+            return found
         known = ", ".join(member.key for member in cls)
         if spelling in {"M", "1M"}:
             raise BadInput(f"'{spelling}' can mean a minute or a month; write one of {known}")
@@ -80,5 +79,6 @@ class Timeframe(Enum):
         return self.key
 
 
+_BY_SPELLING = {text: one for one in Timeframe for text in _SPELLINGS[one.key].split()}
 DEFAULT_TIMEFRAMES = (Timeframe.H1, Timeframe.H4, Timeframe.D1, Timeframe.W1)
 """Kept for every tracked instrument unless asked otherwise; contiguous in the grid."""

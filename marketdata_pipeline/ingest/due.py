@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from marketdata_pipeline.domain.calendars import calendar_of
-from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.coverage import Reached
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
@@ -20,29 +20,26 @@ _INTRADAY = timedelta(minutes=5)
 
 def due_series(
     series: Sequence[Series],
-    coverage: Mapping[Series, Coverage],
+    reached: Mapping[Series, Reached],
     market_now: datetime,
     *,
     delay: timedelta,
 ) -> list[Series]:
-    """The series that an update could bring something to.
+    """The series that an update could bring something to; one not ``reached`` was never asked for.
 
     A day or a week counts ``delay`` after it closed, since it is corrected after the close; an
     intraday bar after at most five minutes of it. Closed markets have no
     closed bar that was not answered, so nothing of them is due.
     """
-    ends: dict[tuple[str, Timeframe], datetime | None] = {}
+    kinds = {one: _calendar_key(one) for one in {each.instrument for each in series}}
+    windows: dict[tuple[str, Timeframe], TimeRange | None] = {}
     found = []
     for one in series:
-        kind = _calendar_key(one.instrument), one.timeframe
-        if kind not in ends:
-            calendar = calendar_of(one.instrument)
-            late = min(delay, _INTRADAY) if one.timeframe.intraday else delay
-            ends[kind] = calendar.closed_until(one.timeframe, market_now - late)
-        end = ends[kind]
-        depth = min(_LOOK_BACK, one.timeframe.depth or _LOOK_BACK) - timedelta(days=1)
-        known = coverage.get(one, Coverage())
-        if end is not None and _has_news(known, end - depth, end, market_now):
+        kind = kinds[one.instrument], one.timeframe
+        if kind not in windows:
+            windows[kind] = _window(one, market_now, delay)
+        window = windows[kind]
+        if window is not None and _has_news(reached.get(one, Reached()), window):
             found.append(one)
     return found
 
@@ -59,8 +56,21 @@ def _calendar_key(instrument: Instrument) -> str:
     return f"{instrument.asset_class}/{instrument.venue.calendar}"
 
 
-def _has_news(coverage: Coverage, start: datetime, end: datetime, market_now: datetime) -> bool:
-    if not coverage.spans or coverage.spans[-1].within.end < end:
+def _window(series: Series, market_now: datetime, delay: timedelta) -> TimeRange | None:
+    """What should be answered by now, as far back as holes are looked for; None: no bar closed.
+
+    It is the same for all series of a calendar and timeframe.
+    """
+    timeframe = series.timeframe
+    late = min(delay, _INTRADAY) if timeframe.intraday else delay
+    end = calendar_of(series.instrument).closed_until(timeframe, market_now - late)
+    if end is None:
+        return None
+    depth = min(_LOOK_BACK, timeframe.depth or _LOOK_BACK) - timedelta(days=1)
+    return TimeRange(end - depth, end)
+
+
+def _has_news(reached: Reached, window: TimeRange) -> bool:
+    if reached.until is None or reached.until < window.end:
         return True
-    holes = coverage.missing([TimeRange(start, end)], market_now)
-    return any(hole.within.intersect(part) for hole in coverage.holes() for part in holes)
+    return reached.due is not None and reached.due > window.start

@@ -4,6 +4,7 @@ Not here: which bars may be stored, and what to do about a stale version; the wr
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from marketdata_pipeline.database.metadata import chunks, coverage, fetches
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.bars import COLUMNS, frame, labels_of
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.coverage import Coverage, Span
+from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, WriteConflict
@@ -80,6 +81,19 @@ class BarStore:
             for row in connection.execute(wanted):
                 spans[by_key[row.key]].append(row)
         return {one: ledger.spans_of(rows) for one, rows in spans.items()}
+
+    def reached(self, series: Iterable[Series], market_now: datetime) -> dict[Series, Reached]:
+        """How far each series is covered at a market instant, in one query; unknown ones nowhere.
+
+        The database sums up the spans, of which a series has ten and more.
+        """
+        by_key = {str(one): one for one in series}
+        found = dict.fromkeys(by_key.values(), Reached())
+        with reading(self._engine) as connection:
+            ours = one_of(connection, series_table.c.key, by_key)
+            for row in connection.execute(ledger.select_reached(market_now).where(ours)):
+                found[by_key[row.key]] = ledger.reached_of(row)
+        return found
 
     def cover(self, series: Series, spans: Iterable[Span]) -> Coverage:
         """Put spans over a series' coverage without any fetch; the coverage afterwards."""

@@ -5,11 +5,23 @@ Not here: chunks, and the order in which a transaction does all this (bars).
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from marketdata_pipeline.database.dialect import upsert
 from marketdata_pipeline.database.metadata import (
@@ -18,9 +30,10 @@ from marketdata_pipeline.database.metadata import (
     coverage,
     fetches,
     instruments,
+    series,
 )
 from marketdata_pipeline.domain.actions import Action, ActionKind, restated, splits_of
-from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.coverage import Coverage, Reached, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
 from marketdata_pipeline.store.write import Fetch, Write
 
@@ -62,6 +75,21 @@ def spans_of(rows: Iterable[Row[*tuple[Any, ...]]]) -> Coverage:
             for row in rows
         )
     )
+
+
+def select_reached(market_now: datetime) -> Select[*tuple[Any, ...]]:
+    """Of each series with coverage its key, and what ``reached_of`` reads; grouped, unordered."""
+    span = coverage.c
+    due = and_(span.kind == SpanKind.HOLE.value, span.recheck_at <= to_micros(market_now))
+    ends = func.max(span.end).label("until"), func.max(case((due, span.end))).label("due")
+    return (
+        select(series.c.key, *ends).join_from(coverage, series).group_by(series.c.id, series.c.key)
+    )
+
+
+def reached_of(row: Row[*tuple[Any, ...]]) -> Reached:
+    """How far the coverage reaches that a row of ``select_reached`` sums up."""
+    return Reached(from_micros(row.until), None if row.due is None else from_micros(row.due))
 
 
 def change_coverage(
