@@ -43,7 +43,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured figure: one value a round, in ``unit``; ``most`` is its aim, None: for reading."""
+    """A measured figure: one value a round, in ``unit``; ``most`` is its aim, None: for reading.
+
+    Without values it was not measured, and misses no aim.
+    """
 
     name: str
     values: tuple[float, ...]
@@ -51,23 +54,25 @@ class Figure:
     most: float | None = None
 
     @property
-    def median(self) -> float:
+    def median(self) -> float | None:
         """The figure itself."""
-        return median(self.values)
+        return median(self.values) if self.values else None
 
     @property
     def met(self) -> bool:
         """Whether it is as low as it has to be."""
-        return self.most is None or self.median <= self.most
+        return self.most is None or self.median is None or self.median <= self.most
 
     def line(self) -> str:
         """The figure, its range over the rounds, its aim."""
+        aim = "" if self.most is None else f"  aim <= {self.most:,.4g}"
+        if self.median is None:
+            return f"{self.name:<58} {'not measured':>17}{aim}"
         spread = ""
         if len(self.values) > 1:
             spread = f"  ({min(self.values):,.3g} to {max(self.values):,.3g})"
-        aim = ""
-        if self.most is not None:
-            aim = f"  aim <= {self.most:,.4g}: {'met' if self.met else 'MISSED'}"
+        if aim:
+            aim += ": met" if self.met else ": MISSED"
         return f"{self.name:<58} {self.median:>10,.4g} {self.unit:<6}{spread}{aim}"
 
 
