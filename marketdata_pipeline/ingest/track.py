@@ -32,9 +32,10 @@ def track(
     if not instruments or not timeframes:
         raise BadInput("name at least one instrument and one timeframe, e.g. AAPL 1d")
     refuse_future(since, clock)
+    asked = set(instruments)
     for one in instruments:
         tracking.put(Tracked(one, tuple(timeframes), since, clock.wall_now()))
-    return [one for one in tracking.all() if one.instrument in set(instruments)]
+    return [one for one in tracking.all() if one.instrument in asked]
 
 
 def refuse_future(since: datetime | None, clock: Clock) -> None:
