@@ -1,6 +1,7 @@
 """What is traded: its id is Yahoo's spelling, upper case; class and venue follow from syntax.
 
-Not here: what providers call it, and what only a provider can tell (a listing's first day).
+Not here: what providers call it, and what only a provider can tell (a listing's first day, that a
+stock's spelling is an ETF's) but for the rule of which of it to believe.
 """
 
 import re
@@ -23,7 +24,7 @@ _FUND = re.compile(r"0P[0-9A-Z]{8}(\.[A-Z]{1,4})?|[A-Z]{4}X", re.ASCII)
 
 
 class AssetClass(Enum):
-    """What kind of thing an instrument is, as far as its spelling tells."""
+    """What kind of thing an instrument is."""
 
     EQUITY = "equity"
     ETF = "etf"
@@ -41,6 +42,12 @@ class AssetClass(Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+_ON_EXCHANGES = frozenset({
+    AssetClass.EQUITY, AssetClass.ETF, AssetClass.INDEX, AssetClass.FUND, AssetClass.BOND,
+})  # fmt: skip
+"""They share the calendars of exchanges, so that one may turn out to be another."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,6 +76,17 @@ class Instrument:
     def asset_class(self) -> AssetClass:
         """What kind of thing it is, as far as the spelling tells."""
         return _classify(self.key)[0]
+
+    def believed(self, told: AssetClass | None) -> AssetClass | None:
+        """The class that a provider told, where it refines the spelling's; None: keep that one.
+
+        An equity may turn out to be an ETF or a fund, but nothing changes its calendar: not into
+        crypto, fx or future, nor out of them. A bond, which is known by name, stays one.
+        """
+        spelled = self.asset_class
+        if spelled is AssetClass.BOND or not {spelled, told} <= _ON_EXCHANGES:
+            return None
+        return told
 
     @property
     def venue(self) -> Venue:

@@ -122,6 +122,7 @@ def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
+        asset_class=reply.series.instrument.believed(reply.asset_class),
         aside=True,
     )
     store.commit(write, expected_version=None)
@@ -201,6 +202,7 @@ def _write(
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
+        asset_class=reply.series.instrument.believed(reply.asset_class),
     )
     return write, bool(absent)
 

@@ -22,7 +22,7 @@ from marketdata_pipeline.database.metadata import (
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.store import identity, ledger
@@ -42,10 +42,14 @@ class KnownActions:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a provider told of an instrument; None: not told yet."""
+    """What a provider told of an instrument; None: not told yet.
+
+    ``asset_class`` is the spelling's until a provider told better; None: nothing of it is stored.
+    """
 
     first_trade: date | None = None
     currency: str | None = None
+    asset_class: AssetClass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,19 @@ class Catalog:
             ours = one_of(connection, instruments.c.key, by_key)
             for row in connection.execute(select(instruments).where(ours)):
                 first = None if row.first_trade is None else date.fromisoformat(row.first_trade)
-                found[by_key[row.key]] = Facts(first, row.currency)
+                kind = AssetClass(row.asset_class)
+                found[by_key[row.key]] = Facts(first, row.currency, kind)
         return found
+
+    def classes(self) -> dict[Instrument, AssetClass]:
+        """The asset class of every instrument in the catalog, tracked or not, in one query.
+
+        It is what a provider told, or what the spelling tells as long as none has.
+        """
+        wanted = select(instruments.c.key, instruments.c.asset_class).order_by(instruments.c.id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).all()
+        return {Instrument.parse(row.key): AssetClass(row.asset_class) for row in rows}
 
     def summaries(self, wanted: Iterable[Series] | None = None) -> list[SeriesSummary]:
         """One summary for each series, in the order asked; None: every series in the catalog."""

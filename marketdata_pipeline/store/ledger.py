@@ -132,23 +132,20 @@ def lock_instrument(connection: Connection, write: Write, instrument_id: int) ->
     Nothing is locked where the write has no actions and says nothing new of the instrument.
     """
     row = instruments.c
-    currency = write.fetch.currency
-    first = None if write.first_trade is None else write.first_trade.isoformat()
+    facts = {
+        "currency": write.fetch.currency,
+        "first_trade": None if write.first_trade is None else write.first_trade.isoformat(),
+        "asset_class": None if write.asset_class is None else str(write.asset_class),
+    }
     statement = update(instruments).where(row.id == instrument_id)
     if not write.actions and write.actions_within is None:
-        news = [
-            column.is_distinct_from(value)
-            for column, value in ((row.currency, currency), (row.first_trade, first))
-            if value is not None
-        ]
-        if not news:
+        told = {name: value for name, value in facts.items() if value is not None}
+        if not told:
             return
+        news = [row[name].is_distinct_from(value) for name, value in told.items()]
         statement = statement.where(or_(*news))
     connection.execute(
-        statement.values(
-            currency=func.coalesce(currency, row.currency),
-            first_trade=func.coalesce(first, row.first_trade),
-        )
+        statement.values({name: func.coalesce(value, row[name]) for name, value in facts.items()})
     )
 
 

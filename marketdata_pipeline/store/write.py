@@ -14,6 +14,7 @@ import pandas as pd
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow, empty
 from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
@@ -82,6 +83,7 @@ class Write:
             called inside the transaction, perhaps several times.
         actions: of the instrument; ``actions_within`` is the range in which the reply lists all.
         first_trade: the listing's first day, where the reply tells it.
+        asset_class: of the instrument, where the reply tells better than its spelling.
         aside: the reply was asked for something else than the series' bars: its error and its last
             update stay as they are.
     """
@@ -93,6 +95,7 @@ class Write:
     actions: tuple[Action, ...] = ()
     actions_within: TimeRange | None = None
     first_trade: date | None = None
+    asset_class: AssetClass | None = None
     aside: bool = False
 
 

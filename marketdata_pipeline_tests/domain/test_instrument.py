@@ -127,6 +127,31 @@ def test_class_and_venue_follow_from_the_spelling(
     assert str(instrument) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "told", "believed"),
+    [
+        ("SPY", AssetClass.ETF, AssetClass.ETF),
+        ("ACME", AssetClass.FUND, AssetClass.FUND),
+        ("AAPL", AssetClass.EQUITY, AssetClass.EQUITY),
+        ("VFIAX", AssetClass.ETF, AssetClass.ETF),
+        ("^GSPC", AssetClass.EQUITY, AssetClass.EQUITY),
+        ("AAPL", None, None),
+        ("AAPL", AssetClass.CRYPTO, None),
+        ("AAPL", AssetClass.FX, None),
+        ("AAPL", AssetClass.FUTURE, None),
+        ("BTC-USD", AssetClass.EQUITY, None),
+        ("EURUSD=X", AssetClass.CRYPTO, None),
+        ("ES=F", AssetClass.INDEX, None),
+        ("TLT", AssetClass.ETF, None),
+        ("^TNX", AssetClass.INDEX, None),
+    ],
+)
+def test_a_provider_is_believed_as_long_as_the_calendar_stays(
+    text: str, told: AssetClass | None, believed: AssetClass | None
+) -> None:
+    assert Instrument.parse(text).believed(told) is believed
+
+
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_not_in_the_grammar_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(BadInput) as refused:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
@@ -144,3 +145,18 @@ def test_holes_are_judged_again_when_another_writer_filled_them_meanwhile(
     stored = settle(raced, empty, [FEBRUARY], (), listing=Listing())
     assert not stored.coverage.holes()
     assert len(world.store.read(AAPL)) == 20
+
+
+def test_what_the_provider_says_an_instrument_is_comes_with_the_bars(
+    world: World, reply: Reply
+) -> None:
+    known = []
+    for told in (None, AssetClass.ETF, AssetClass.CRYPTO):
+        _settle(world, replace(reply, asset_class=told))
+        known.append(world.catalog.facts([AAPL.instrument])[AAPL.instrument].asset_class)
+    assert known == [AssetClass.EQUITY, AssetClass.ETF, AssetClass.ETF]
+
+
+def test_a_reply_for_actions_alone_tells_the_class_too(world: World, reply: Reply) -> None:
+    actions_only(world.store, replace(reply, asset_class=AssetClass.ETF), Listing())
+    assert world.catalog.classes() == {AAPL.instrument: AssetClass.ETF}

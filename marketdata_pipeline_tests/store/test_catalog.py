@@ -7,7 +7,7 @@ from sqlalchemy import Engine, event
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.bars import empty
-from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.store.bars import BarStore
@@ -65,13 +65,29 @@ def test_facts_are_kept_until_told_anew(store: BarStore, catalog: Catalog) -> No
     silent = replace(write.fetch, currency=None)
     assert catalog.facts([APPLE]) == {APPLE: Facts()}
     store.commit(replace(write, fetch=silent), expected_version=None)
-    assert catalog.facts([APPLE]) == {APPLE: Facts()}
+    equity = Facts(asset_class=AssetClass.EQUITY)
+    assert catalog.facts([APPLE]) == {APPLE: equity}
     store.commit(replace(write, first_trade=date(1980, 12, 12)), expected_version=None)
     store.commit(replace(write, fetch=silent, actions_within=days(0, 1)), expected_version=None)
-    assert catalog.facts([APPLE]) == {APPLE: Facts(date(1980, 12, 12), "USD")}
+    told = replace(equity, first_trade=date(1980, 12, 12), currency="USD")
+    assert catalog.facts([APPLE]) == {APPLE: told}
     pence = replace(write.fetch, currency="GBp")
     store.commit(replace(write, fetch=pence), expected_version=None)
-    assert catalog.facts([APPLE]) == {APPLE: Facts(date(1980, 12, 12), "GBp")}
+    assert catalog.facts([APPLE]) == {APPLE: replace(told, currency="GBp")}
+
+
+@pytest.mark.parametrize("actions_within", [None, days(0, 1)])
+def test_a_class_is_the_spellings_until_told_better(
+    store: BarStore, catalog: Catalog, actions_within: TimeRange | None
+) -> None:
+    write = replace(write_of(empty(), STOCK, window=days(0, 1)), actions_within=actions_within)
+    store.commit(write_of(empty(), COIN, window=days(0, 1)), expected_version=None)
+    known = []
+    for kind in (None, AssetClass.ETF, None):
+        store.commit(replace(write, asset_class=kind), expected_version=None)
+        known.append(catalog.facts([APPLE])[APPLE].asset_class)
+    assert known == [AssetClass.EQUITY, AssetClass.ETF, AssetClass.ETF]
+    assert catalog.classes() == {COIN.instrument: AssetClass.CRYPTO, APPLE: AssetClass.ETF}
 
 
 def test_a_summary_says_all_of_a_series_in_one_line(
@@ -123,9 +139,10 @@ def test_overviews_take_a_constant_number_of_queries(
     catalog.summaries()
     catalog.known_actions([one.instrument for one in series])
     catalog.facts([one.instrument for one in series])
+    catalog.classes()
     coverage = store.coverage(series)
     asked = [one for one in asked if not one.startswith("BEGIN")]
-    assert len(asked) == 3 + 3 + 2 + 1 + 1
+    assert len(asked) == 3 + 3 + 2 + 1 + 1 + 1
     assert all(len(one.spans) == 1 for one in coverage.values())
 
 

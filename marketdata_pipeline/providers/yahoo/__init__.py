@@ -111,6 +111,7 @@ class Yahoo(Provider):
             origin=call.origin,
             requests=call.requests,
             first_trade=chart.first_trade() if chart else None,
+            asset_class=chart.asset_class() if chart else None,
         )
 
     def _warn(self, chart: Chart, series: Series) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.sessions import DAY, Micros
 
@@ -22,6 +23,16 @@ _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_214_400
 Second = Annotated[int, Field(ge=_YEAR_1, le=_YEAR_9999)]
 """Unix seconds that a date can be made of, in every zone."""
 _HOUR = DAY // 24
+_CLASSES = {
+    "EQUITY": AssetClass.EQUITY,
+    "ETF": AssetClass.ETF,
+    "INDEX": AssetClass.INDEX,
+    "MUTUALFUND": AssetClass.FUND,
+    "CRYPTOCURRENCY": AssetClass.CRYPTO,
+    "CURRENCY": AssetClass.FX,
+    "FUTURE": AssetClass.FUTURE,
+}
+"""By ``instrumentType``; there are others (options, warrants), which are no class of ours."""
 
 
 class _Part(BaseModel):
@@ -35,6 +46,7 @@ class Meta(_Part):
         zone: IANA zone of the exchange's dates.
         last_trade: the second of the newest trade that Yahoo knew.
         granularity: the interval of the rows.
+        kind: what Yahoo says that the instrument is.
     """
 
     symbol: str
@@ -43,6 +55,7 @@ class Meta(_Part):
     first_trade: Second | None = Field(None, alias="firstTradeDate")
     last_trade: Second | None = Field(None, alias="regularMarketTime")
     granularity: str | None = Field(None, alias="dataGranularity")
+    kind: str | None = Field(None, alias="instrumentType")
 
     @field_validator("zone")
     @classmethod
@@ -121,6 +134,10 @@ class Chart(_Part):
         """The listing's first day by the exchange's dates; None where Yahoo does not tell it."""
         first = self.meta.first_trade
         return None if first is None else _local_date(first, self.meta.zone)
+
+    def asset_class(self) -> AssetClass | None:
+        """What Yahoo says that the instrument is; None where it says nothing that we know."""
+        return _CLASSES.get(self.meta.kind or "")
 
     def actions(self) -> tuple[Action, ...]:
         """The splits and payments in it, oldest first, one of a kind a day: more are added up.

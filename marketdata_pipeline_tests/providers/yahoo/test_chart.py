@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.providers.yahoo.chart import Chart, Envelope, day_labels
 from marketdata_pipeline_tests.providers.yahoo.canned import DAY, DAY_1, chart_body
 
@@ -19,6 +20,28 @@ def read(body: bytes) -> Chart:
     result = Envelope.model_validate_json(body).chart.result
     assert result is not None
     return result[0]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "kind"),
+    [
+        ("EQUITY", AssetClass.EQUITY),
+        ("ETF", AssetClass.ETF),
+        ("INDEX", AssetClass.INDEX),
+        ("MUTUALFUND", AssetClass.FUND),
+        ("CRYPTOCURRENCY", AssetClass.CRYPTO),
+        ("CURRENCY", AssetClass.FX),
+        ("FUTURE", AssetClass.FUTURE),
+        ("OPTION", None),
+        ("etf", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_kind_that_yahoo_names_is_a_class_of_ours_or_none(
+    spelling: str | None, kind: AssetClass | None
+) -> None:
+    assert read(chart_body(instrumentType=spelling)).asset_class() is kind
 
 
 def with_events(**events: Any) -> Chart:

@@ -13,6 +13,7 @@ import pytest
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action, ActionKind, raw_from_split_adjusted
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
@@ -92,6 +93,18 @@ REPLAYED = {
 }
 
 
+KINDS = {
+    "0P000071W8.TO": AssetClass.FUND,
+    "0P0000XTS7": AssetClass.FUND,
+    "BEKE": None,  # not listed yet: there is no chart
+    "EURUSD=X": AssetClass.FX,
+    "GC=F": AssetClass.FUTURE,
+    "QQQ": AssetClass.ETF,
+    "^VXAPL": AssetClass.INDEX,
+}
+"""What Yahoo says that an instrument is; the others are equities."""
+
+
 def split(day: date, ratio: int) -> Action:
     return Action(day, ActionKind.SPLIT, Fraction(ratio))
 
@@ -151,6 +164,7 @@ def test_a_recorded_reply_gives_bars_that_keep_the_contract(
     assert (len(raw), reply.currency) == (expected.rows, expected.currency)
     assert reply.basis is Basis.SPLIT_ADJUSTED
     assert reply.requests == 1
+    assert reply.asset_class is KINDS.get(reply.series.instrument.key, AssetClass.EQUITY)
     if expected.rows:
         assert f"{raw.index[0]:%Y-%m-%d}" == expected.first
         assert raw["close"].iloc[0] == pytest.approx(expected.close, rel=3e-7)
