@@ -1,10 +1,10 @@
-"""A provider's rate limit, and the port through which it asks leave to send one request.
+"""A provider's rate limit and turns, and the port through which it asks leave for one request.
 
-Not here: turns and cooldowns; the governor keeps those.
+Not here: giving turns and keeping cooldowns; the governor does.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -15,6 +15,29 @@ class RateLimit:
     requests: int
     window: timedelta
     burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """A provider's turns as they stand at one wall instant.
+
+    Attributes:
+        provider: registry name.
+        hourly: the most requests that any hour may see.
+        burst: of these, how many may come at once.
+        interval: how far apart turns are once those are used up.
+        free: how many could be taken at once now; none during a cooldown.
+        next_at: the wall instant of the next turn, now or later.
+        cooldown_until: the end of the cooldown that holds now; None: none does.
+    """
+
+    provider: str
+    hourly: int
+    burst: int
+    interval: timedelta
+    free: int
+    next_at: datetime
+    cooldown_until: datetime | None
 
 
 class Gate(Protocol):

@@ -42,3 +42,22 @@ def pace_of(limit: RateLimit, spread: timedelta = SPREAD) -> Pace:
     length = (limit.window + spread) // MICROSECOND
     interval = length // (limit.requests - limit.burst + 1) + 1
     return Pace(interval, (limit.burst - 1) * interval)
+
+
+def burst_of(pace: Pace) -> int:
+    """How many turns may come at once."""
+    return pace.tau // pace.interval + 1
+
+
+def most_within(window: timedelta, pace: Pace, spread: timedelta = SPREAD) -> int:
+    """The most arrivals that a window can see: what ``pace_of`` was given, for its own window."""
+    return burst_of(pace) + (window + spread) // MICROSECOND // pace.interval
+
+
+def free_turns(pace: Pace, tat: int, now: int) -> int:
+    """How many turns could be taken at once now, where no cooldown holds; microseconds.
+
+    Turn n of them moves ``tat`` to n intervals after the later of ``tat`` and now, and needs the
+    one before it to be ``tau`` ahead at most.
+    """
+    return max(0, (now + pace.tau - max(tat, now)) // pace.interval + 1)

@@ -10,17 +10,19 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine
 
 from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import Gate, RateLimit
+from marketdata_pipeline.domain.gate import Gate, RateLimit, Turns
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.governor import row
-from marketdata_pipeline.governor.gcra import pace_of
+from marketdata_pipeline.governor.gcra import burst_of, free_turns, most_within, pace_of
 
 DEFAULT_COOLDOWN = timedelta(seconds=30)
 """After a 429 that does not say how long to wait."""
 _SECOND = 1_000_000
+_HOUR = timedelta(hours=1)
 
 
 def _silent(_seconds: float) -> None:
@@ -43,6 +45,12 @@ class Governor:
 
         retry.write(self.engine, self.clock, enter)
 
+    def turns(self) -> list[Turns]:
+        """How the turns of every provider stand that was ever asked; takes none."""
+        with reading(self.engine) as connection:
+            now = wall_micros(connection, self.clock)
+            return [_turns(one, now) for one in row.stored(connection)]
+
     def gate(
         self,
         provider: str,
@@ -58,6 +66,19 @@ class Governor:
             waiting: told the seconds before each wait.
         """
         return _Gate(self.engine, self.clock, provider, max_wait, waiting or _silent)
+
+
+def _turns(one: row.Stored, now: int) -> Turns:
+    cooling = one.cooldown_until > now
+    return Turns(
+        provider=one.key,
+        hourly=most_within(_HOUR, one.pace),
+        burst=burst_of(one.pace),
+        interval=one.pace.interval * MICROSECOND,
+        free=0 if cooling else free_turns(one.pace, one.tat, now),
+        next_at=from_micros(max(now, one.tat - one.pace.tau, one.cooldown_until)),
+        cooldown_until=from_micros(one.cooldown_until) if cooling else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

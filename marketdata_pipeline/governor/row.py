@@ -1,7 +1,9 @@
-"""The row of a provider: reserving a turn and setting a cooldown, one statement each.
+"""The row of a provider: reserving a turn, setting a cooldown, looking; one statement each.
 
 Not here: waiting for the turn (governor). On Postgres all instants are the database's own clock.
 """
+
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
@@ -56,6 +58,24 @@ def next_turn(connection: Connection, clock: Clock, key: str) -> tuple[int, int]
         raise StoreError(f"the governor does not know {key}; register its rate limit first")
     now = wall_micros(connection, clock)
     return now, max(now, int(at))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A provider's row; instants in wall microseconds."""
+
+    key: str
+    pace: Pace
+    tat: int
+    cooldown_until: int
+
+
+def stored(connection: Connection) -> list[Stored]:
+    """Every provider's row, by name."""
+    rows = connection.execute(select(governor).order_by(_ROW.key))
+    return [
+        Stored(row.key, Pace(row.interval, row.tau), row.tat, row.cooldown_until) for row in rows
+    ]
 
 
 def cooling(connection: Connection, clock: Clock, key: str) -> bool:

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from marketdata_pipeline.domain.gate import RateLimit
 from marketdata_pipeline.domain.ranges import MICROSECOND
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.governor.gcra import SPREAD, Pace, pace_of
+from marketdata_pipeline.governor.gcra import (
+    SPREAD,
+    Pace,
+    burst_of,
+    free_turns,
+    most_within,
+    pace_of,
+)
 
 
 @st.composite
@@ -31,7 +38,7 @@ def grants(pace: Pace, asked: list[int]) -> list[int]:
     return given_at
 
 
-def most_within(instants: list[int], length: int) -> int:
+def fullest(instants: list[int], length: int) -> int:
     """The most instants in any closed window of a length."""
     at = np.sort(np.array(instants))
     return int((np.searchsorted(at, at + length, side="right") - np.arange(len(at))).max())
@@ -44,7 +51,7 @@ def test_no_window_ever_sees_more_arrivals_than_the_limit(
     granted = grants(pace_of(limit), np.cumsum(pauses).tolist())
     spread = SPREAD // MICROSECOND
     arrivals = [at + dice.randint(0, spread) for at in granted]
-    assert most_within(arrivals, limit.window // MICROSECOND) <= limit.requests
+    assert fullest(arrivals, limit.window // MICROSECOND) <= limit.requests
 
 
 @given(limits(), st.integers(1, 3))
@@ -56,7 +63,7 @@ def test_a_crowd_gets_the_burst_at_once_and_the_quota_in_a_window(
     granted = grants(pace, [10**12] * (limit.requests * windows))
     assert granted.count(10**12) == limit.burst
     length = (limit.window + SPREAD) // MICROSECOND
-    assert most_within(granted, length) <= limit.requests
+    assert fullest(granted, length) <= limit.requests
     spent = granted[min(limit.requests, len(granted)) - 1] - granted[0]
     assert spent <= length + limit.requests, "the pace is no slower than it has to be"
 
@@ -72,3 +79,27 @@ def test_the_pace_of_ten_a_second_leaves_room_for_the_spread() -> None:
 def test_a_limit_that_cannot_be_is_refused(requests: int, seconds: int, burst: int) -> None:
     with pytest.raises(BadInput, match="1 <= burst <= requests"):
         pace_of(RateLimit(requests, timedelta(seconds=seconds), burst))
+
+
+@given(st.integers(1, 3000), st.data())
+def test_a_pace_tells_the_limit_that_it_was_made_from(requests: int, data: st.DataObject) -> None:
+    limit = RateLimit(requests, timedelta(hours=1), data.draw(st.integers(1, requests)))
+    pace = pace_of(limit)
+    assert burst_of(pace) == limit.burst
+    assert most_within(limit.window, pace) == limit.requests
+
+
+@given(limits(), st.lists(st.integers(0, 200_000), max_size=100), st.integers(0, 10**6))
+def test_turns_that_are_free_are_granted_at_once_and_the_next_is_not(
+    limit: RateLimit, pauses: list[int], idle: int
+) -> None:
+    pace, tat, now = pace_of(limit), 0, 0
+    for pause in pauses:
+        now = max(now + pause, tat - pace.tau)
+        tat = max(tat, now) + pace.interval
+    now += idle
+    free = free_turns(pace, tat, now)
+    assert 0 <= free <= limit.burst
+    for number in range(free + 1):
+        assert (tat - pace.tau <= now) is (number < free)
+        tat = max(tat, now) + pace.interval

@@ -324,3 +324,51 @@ def test_of_reservations_at_once_none_is_lost(governor: Governor) -> None:
         thread.join()
     assert len(waits) == 80
     assert stored(governor.engine)["tat"] == ahead + 80 * PACE.interval
+
+
+def test_nobody_that_was_never_asked_has_turns_to_show(engine: Engine, real: RealWall) -> None:
+    assert Governor(engine, real).turns() == []
+
+
+def test_looking_at_turns_takes_none(still: Governor) -> None:
+    seen = []
+    for _ in range(4):
+        (before,), (again,) = still.turns(), still.turns()
+        assert before == again
+        seen.append(before.free)
+        still.gate("yahoo", max_wait=LONG).turn()
+    assert seen == [3, 2, 1, 0]
+    assert len(slept(still)) == 1, "the fourth had to wait, as it was told"
+
+
+def test_turns_say_the_limit_and_when_the_next_is_possible(still: Governor) -> None:
+    gate = still.gate("yahoo", max_wait=LONG)
+    for _ in range(3):
+        gate.turn()
+    (found,) = still.turns()
+    wall = still.clock.wall_now()
+    assert (found.provider, found.burst, found.free) == ("yahoo", 3, 0)
+    assert found.interval == timedelta(microseconds=PACE.interval)
+    assert found.hourly == 3 + int(timedelta(hours=1, milliseconds=50) / found.interval)
+    assert found.next_at == wall + found.interval
+    assert found.cooldown_until is None
+
+
+def test_during_a_cooldown_no_turn_is_free(governor: Governor) -> None:
+    gate = governor.gate("yahoo", max_wait=LONG)
+    gate.cool_down(timedelta(seconds=100))
+    (found,) = governor.turns()
+    assert found.free == 0
+    assert (
+        found.cooldown_until
+        == found.next_at
+        == from_micros(stored(governor.engine)["cooldown_until"])
+    )
+
+
+def test_a_cooldown_that_is_over_is_none(still: Governor) -> None:
+    still.gate("yahoo", max_wait=LONG).cool_down(timedelta(seconds=100))
+    assert isinstance(still.clock, FrozenClock)
+    still.clock.advance(timedelta(seconds=100))
+    (found,) = still.turns()
+    assert (found.free, found.cooldown_until, found.next_at) == (3, None, still.clock.wall)
