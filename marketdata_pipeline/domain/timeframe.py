@@ -8,6 +8,7 @@ from enum import Enum
 
 from marketdata_pipeline.errors import BadInput
 
+_INTRADAY = timedelta(minutes=5)
 _SPELLINGS = {
     "1m": "1m 1min 1minute 1T",
     "5m": "5m 5min 5minute 5minutes 5T",
@@ -57,6 +58,13 @@ class Timeframe(Enum):
     def derived(self) -> bool:
         """Whether it is never fetched."""
         return self._base is not None
+
+    def asked_after(self, delay: timedelta) -> timedelta:
+        """How long after its close a bar is asked for: ``delay``, intraday five minutes at most.
+
+        A day or a week is corrected after the close.
+        """
+        return min(delay, _INTRADAY) if self.intraday else delay
 
     @classmethod
     def parse(cls, text: str) -> "Timeframe":

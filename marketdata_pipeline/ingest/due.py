@@ -15,7 +15,6 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 
 _LOOK_BACK = timedelta(days=60)
 _REST = timedelta(days=1)
-_INTRADAY = timedelta(minutes=5)
 
 
 def due_series(
@@ -62,8 +61,8 @@ def _window(series: Series, market_now: datetime, delay: timedelta) -> TimeRange
     It is the same for all series of a calendar and timeframe.
     """
     timeframe = series.timeframe
-    late = min(delay, _INTRADAY) if timeframe.intraday else delay
-    end = calendar_of(series.instrument).closed_until(timeframe, market_now - late)
+    asked = market_now - timeframe.asked_after(delay)
+    end = calendar_of(series.instrument).closed_until(timeframe, asked)
     if end is None:
         return None
     depth = min(_LOOK_BACK, timeframe.depth or _LOOK_BACK) - timedelta(days=1)

@@ -80,3 +80,14 @@ def test_the_defaults_are_neighbours_in_the_grid_so_that_one_range_names_them() 
     members = list(Timeframe)
     first = members.index(DEFAULT_TIMEFRAMES[0])
     assert tuple(members[first : first + len(DEFAULT_TIMEFRAMES)]) == DEFAULT_TIMEFRAMES
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "minutes", "after"),
+    [("1d", 30, 30), ("1wk", 30, 30), ("1h", 30, 5), ("1m", 30, 5), ("1h", 2, 2), ("1d", 2, 2)],
+)
+def test_an_intraday_bar_is_asked_for_after_five_minutes_at_most(
+    timeframe: str, minutes: int, after: int
+) -> None:
+    found = Timeframe.parse(timeframe).asked_after(timedelta(minutes=minutes))
+    assert found == timedelta(minutes=after)
