@@ -1,6 +1,8 @@
 """The client of a Dagster instance."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -8,7 +10,15 @@ import pytest
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, MarketDataError
-from marketdata_pipeline.orchestrator import INSTRUMENTS, partition_range, register_instruments
+from marketdata_pipeline.orchestrator import (
+    INSTRUMENTS,
+    Door,
+    Runs,
+    RunState,
+    latest_runs,
+    partition_range,
+    register_instruments,
+)
 
 AAPL, IBM, MSFT = (Instrument(key) for key in ("AAPL", "IBM", "MSFT"))
 DAILY = (Timeframe.D1, Timeframe.W1)
@@ -57,3 +67,145 @@ def test_a_storage_that_is_none_fails_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "history").write_text("no folder")
     with pytest.raises(MarketDataError, match="cannot be used: "):
         register_instruments(tmp_path, [AAPL])
+
+
+RANGE = {
+    "dagster/asset_partition_range_start": "MSFT|1h",
+    "dagster/asset_partition_range_end": "IBM|1d",
+}
+WAITING, ENDED = dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.CANCELED
+
+
+class Listed(dg.Config):
+    """What the asset's config door is given."""
+
+    series: list[str] = []
+
+
+@dg.op(name="ohlcv")
+def listed(context: dg.OpExecutionContext, config: Listed) -> None:
+    """Logs progress the way the asset does; looks at its own run while it is under way."""
+    folder = Path(context.run.tags["folder"])
+    seen = LOOKED[folder]
+    seen.append(latest_runs(folder, at_most=5))
+    for done, series in enumerate(config.series, start=1):
+        context.log.info(f"{done}/{len(config.series)} series={series} new=1/2")  # noqa: G004 - as it does
+        seen.append(latest_runs(folder, at_most=5))
+    for _ in range(50):
+        context.log.info("something else, 7/9 of it")
+    seen.append(latest_runs(folder, at_most=5))
+    if "BAD|1d" in config.series:
+        raise dg.Failure(allow_retries=False)
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def update() -> None:
+    """One op of the asset's name."""
+    listed()
+
+
+LOOKED: dict[Path, list[Runs]] = {}
+
+
+def execute(folder: Path, *series: str) -> list[Runs]:
+    """Run to the end; what was seen of it meanwhile."""
+    LOOKED[folder] = []
+    config: dict[str, Any] = {"ops": {"ohlcv": {"config": {"series": list(series)}}}}
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        update.execute_in_process(
+            instance=instance,
+            run_config=config,
+            tags={"folder": str(folder)},
+            raise_on_error=False,
+        )
+    return LOOKED.pop(folder)
+
+
+def create(
+    folder: Path, status: dg.DagsterRunStatus = WAITING, tags: dict[str, str] | None = None
+) -> None:
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        instance.create_run_for_job(update, status=status, tags=tags)
+
+
+def only(runs: Runs) -> RunState:
+    (one,) = runs.shown
+    return one
+
+
+def test_an_instance_without_runs_has_none(tmp_path: Path) -> None:
+    assert latest_runs(tmp_path, at_most=5) == Runs()
+
+
+def test_a_run_under_way_says_how_far_it_is(tmp_path: Path) -> None:
+    seen = execute(tmp_path, "AAPL|1d", "IBM|1d")
+    assert [(one.under_way, one.waiting) for one in seen] == [(1, 0)] * 4
+    runs = [only(one) for one in seen]
+    assert [(one.done, one.total) for one in runs] == [(None, 2), (1, 2), (2, 2), (2, 2)]
+    assert {one.state for one in runs} == {"started"}
+    assert {one.ended for one in runs} == {None}
+    assert datetime.now(UTC) - runs[0].began < timedelta(minutes=1)
+
+
+def test_a_run_that_ended_says_when_and_how(tmp_path: Path) -> None:
+    execute(tmp_path, "AAPL|1d", "BAD|1d")
+    found = latest_runs(tmp_path, at_most=5)
+    assert (found.under_way, found.waiting) == (0, 0)
+    run = only(found)
+    assert (run.state, run.total, run.done, run.door) == ("failure", 2, None, Door.CONFIG)
+    assert run.ended is not None
+    assert run.began <= run.ended <= datetime.now(UTC)
+
+
+def test_a_run_that_was_cancelled_while_it_waited_has_ended(tmp_path: Path) -> None:
+    create(tmp_path, ENDED)
+    run = only(latest_runs(tmp_path, at_most=5))
+    assert (run.state, run.total) == ("canceled", None)
+    assert run.ended is not None
+
+
+@pytest.mark.parametrize(
+    ("tags", "door"),
+    [
+        ({}, Door.CONFIG),
+        ({"marketdata/tier": "mass"}, Door.CONFIG),
+        ({"dagster/schedule_name": "bars_refresh"}, Door.SCHEDULE),
+        ({"dagster/partition": "AAPL|1d"}, Door.KEYED),
+        (RANGE, Door.KEYED),
+    ],
+)
+def test_the_door_is_known_by_the_tags(tmp_path: Path, tags: dict[str, str], door: Door) -> None:
+    create(tmp_path, tags=tags)
+    assert only(latest_runs(tmp_path, at_most=5)).door is door
+
+
+@pytest.mark.parametrize(
+    ("tags", "total"),
+    [
+        ({"dagster/partition": "AAPL|1d"}, 1),
+        (RANGE, 3 * 3),
+        ({**RANGE, "dagster/asset_partition_range_end": "AAPL|1h"}, 2),
+        ({**RANGE, "dagster/asset_partition_range_end": "AAPL|1m"}, 0),
+        ({**RANGE, "dagster/asset_partition_range_end": "GONE|1d"}, None),
+        ({**RANGE, "dagster/asset_partition_range_end": "2024-01-01"}, None),
+    ],
+)
+def test_a_range_of_keys_is_a_box_of_the_grid(
+    tmp_path: Path, tags: dict[str, str], total: int | None
+) -> None:
+    register_instruments(tmp_path, [MSFT, AAPL, IBM])
+    create(tmp_path, tags=tags)
+    assert only(latest_runs(tmp_path, at_most=5)).total == total
+
+
+def test_runs_that_wait_come_before_those_that_ended_and_are_counted(tmp_path: Path) -> None:
+    for status in (WAITING, ENDED, WAITING, ENDED, WAITING):
+        create(tmp_path, status)
+    found = latest_runs(tmp_path, at_most=2)
+    assert [one.state for one in found.shown] == [
+        "not started",
+        "not started",
+        "canceled",
+        "canceled",
+    ]
+    assert (found.under_way, found.waiting) == (0, 3)
