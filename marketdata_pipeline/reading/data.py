@@ -17,7 +17,7 @@ from marketdata_pipeline.domain.actions import (
 )
 from marketdata_pipeline.domain.bars import PRICES
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -30,9 +30,10 @@ from marketdata_pipeline.store.verdicts import Verdicts
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One kept series: what is stored, how complete it is (0 to 1; None: never judged)."""
+    """One kept series: what is stored, its class, how complete it is (0 to 1; None: not judged)."""
 
     summary: SeriesSummary
+    asset_class: AssetClass
     completeness: float | None
 
 
@@ -92,18 +93,44 @@ class DataManager:
 
     def overviews(self, series: Sequence[Series] | None = None) -> list[Overview]:
         """What is stored of these series, or of every tracked one (and its stored others)."""
-        if series is None:
-            tracked = [
-                Series(one.instrument, frame)
-                for one in self.tracking.all()
-                for frame in one.timeframes
-            ]
-            stored = [one.series for one in self.catalog.summaries() if one.rows]
-            series = list(dict.fromkeys([*tracked, *stored]))
-        complete = self.verdicts.all("completeness")
-        return [
-            Overview(one, complete[one.series].score if one.series in complete else None)
+        if series is not None:
+            return self._overviews(self.catalog.summaries(series))
+        stored = {one.series: one for one in self.catalog.summaries()}
+        tracked = (
+            Series(one.instrument, frame) for one in self.tracking.all() for frame in one.timeframes
+        )
+        wanted = dict.fromkeys([*tracked, *(one.series for one in stored.values() if one.rows)])
+        return self._overviews([stored.get(one) or SeriesSummary(one) for one in wanted])
+
+    def overviews_of(self, instruments: Sequence[Instrument]) -> list[Overview]:
+        """The same of these instruments' series only, in the order given and of the grid.
+
+        Raises:
+            BadInput: nothing of one of them is kept.
+        """
+        series = [Series(one, frame) for one in dict.fromkeys(instruments) for frame in Timeframe]
+        tracked = {one.instrument: one.timeframes for one in self.tracking.all()}
+        kept = [
+            one
             for one in self.catalog.summaries(series)
+            if one.rows or one.series.timeframe in tracked.get(one.series.instrument, ())
+        ]
+        unknown = set(instruments) - {one.series.instrument for one in kept}
+        if unknown:
+            names = " ".join(map(str, sorted(unknown)))
+            raise BadInput(f"not kept here: {names}; run: marketdata track {names}")
+        return self._overviews(kept)
+
+    def _overviews(self, stored: Sequence[SeriesSummary]) -> list[Overview]:
+        complete = self.verdicts.all("completeness", [one.series for one in stored])
+        facts = self.catalog.facts({one.series.instrument for one in stored})
+        return [
+            Overview(
+                one,
+                facts[one.series.instrument].asset_class or one.series.instrument.asset_class,
+                complete[one.series].score if one.series in complete else None,
+            )
+            for one in stored
         ]
 
     def tracked(self) -> list[Tracked]:

@@ -3,7 +3,7 @@
 Not here: the rules (quality) and what follows from a verdict (defs).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, select
 
 from marketdata_pipeline.database import retry
-from marketdata_pipeline.database.dialect import upsert, wall_micros
+from marketdata_pipeline.database.dialect import one_of, upsert, wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import quality, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
@@ -65,10 +65,14 @@ class Verdicts:
             rows = connection.execute(_judged().where(series_table.c.key == str(series)))
             return {row.rule: _verdict(row) for row in rows}
 
-    def all(self, rule: str) -> dict[Series, Verdict]:
-        """The verdict of a rule on every series that it judged."""
+    def all(self, rule: str, among: Iterable[Series] | None = None) -> dict[Series, Verdict]:
+        """The verdict of a rule on every series that it judged, or on those ``among`` some."""
+        wanted = _judged().where(quality.c.rule == rule)
         with reading(self._engine) as connection:
-            rows = connection.execute(_judged().where(quality.c.rule == rule))
+            if among is not None:
+                keys = [str(one) for one in among]
+                wanted = wanted.where(one_of(connection, series_table.c.key, keys))
+            rows = connection.execute(wanted)
             return {Series.parse(row.key): _verdict(row) for row in rows}
 
     def kept(self, rule: str, also: Collection[Series] = ()) -> dict[Series, Judged]:

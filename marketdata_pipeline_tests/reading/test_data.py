@@ -1,5 +1,6 @@
 """Reading what is stored, and taking actions out of it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,12 @@ import pytest
 from marketdata_pipeline import get_ohlcv
 from marketdata_pipeline.domain.actions import Action, ActionKind, Adjust
 from marketdata_pipeline.domain.bars import frame
-from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, HomeError
+from marketdata_pipeline.ingest.settle import Listing, actions_only
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.reading.data import DataManager, label_range, parse_adjust
 from marketdata_pipeline.reading.opened import data_of, opened
@@ -142,6 +144,34 @@ def test_overviews_of_named_series_are_those_only(data: DataManager) -> None:
         ("AAPL|1wk", 1),
         ("IBM|1d", 0),
     ]
+
+
+def test_overviews_of_instruments_are_their_kept_series_only(
+    data: DataManager, world: World
+) -> None:
+    track(world.tracking, world.clock, [Instrument("MSFT")], timeframes=[Timeframe.D1])
+    found = data.overviews_of([Instrument("MSFT"), AAPL.instrument, AAPL.instrument])
+    assert [str(one.summary.series) for one in found] == [
+        "MSFT|1d",
+        "AAPL|4h",
+        "AAPL|1d",
+        "AAPL|1wk",
+    ]
+    assert [one.completeness for one in found] == [None, None, 1.0, 1.0]
+    assert {one.asset_class for one in found} == {AssetClass.EQUITY}
+
+
+def test_an_instrument_that_is_not_kept_has_no_overview(data: DataManager) -> None:
+    with pytest.raises(BadInput, match="not kept here: IBM MSFT; run: marketdata track IBM MSFT"):
+        data.overviews_of([Instrument("MSFT"), AAPL.instrument, Instrument("IBM")])
+
+
+def test_an_overview_tells_the_class_that_the_provider_told(
+    data: DataManager, world: World
+) -> None:
+    reply = world.provider.fetch(AAPL, days("2024-03-11", "2024-03-16"))
+    actions_only(world.store, replace(reply, asset_class=AssetClass.ETF), Listing())
+    assert {one.asset_class for one in data.overviews()} == {AssetClass.ETF}
 
 
 def test_labels_are_bounded_by_dates_or_instants() -> None:

@@ -34,6 +34,8 @@ def test_a_rule_is_asked_over_all_series(verdicts: Verdicts) -> None:
     verdicts.put(STOCK, {"completeness": GOOD, "freshness": BAD})
     assert verdicts.all("completeness") == {COIN: BAD, STOCK: GOOD}
     assert verdicts.all("freshness") == {STOCK: BAD}
+    assert verdicts.all("completeness", [STOCK]) == {STOCK: GOOD}
+    assert verdicts.all("completeness", []) == {}
 
 
 def test_what_is_tracked_no_longer_does_not_count(
