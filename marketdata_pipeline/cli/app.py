@@ -12,10 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from marketdata_pipeline.cli.quickstart import init, quickstart
-from marketdata_pipeline.cli.reading import bars, status
+from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
 from marketdata_pipeline.cli.simulating import simulate
 from marketdata_pipeline.cli.state import State
+from marketdata_pipeline.cli.status import status
 from marketdata_pipeline.cli.tracking import track, untrack
 from marketdata_pipeline.cli.ui import ui
 from marketdata_pipeline.errors import BadInput, MarketDataError

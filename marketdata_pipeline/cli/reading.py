@@ -1,6 +1,6 @@
-"""`bars`, `status`: what is stored.
+"""`bars`, and the table of series: what is stored.
 
-Not here: reading it (reading).
+Not here: reading it (reading), how the whole home stands (status).
 """
 
 import json
@@ -94,56 +94,6 @@ def _table(frame: pd.DataFrame, series: Series) -> Table:
     return table
 
 
-def status(
-    context: typer.Context,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> None:
-    """What is kept: series, bars, first and last, coverage, source, errors."""
-    with state_of(context).opened() as home:
-        data = data_of(home)
-        overviews = data.overviews()
-        if as_json:
-            told = {**_about(home), "series": [_json(one) for one in overviews]}
-            print(json.dumps(told))
-            return
-        about = _about(home)
-        console().print(
-            f"home {about['home']} ({about['mode']}), market time {about['market_now']}"
-        )
-        if not overviews:
-            console().print("nothing is tracked yet; run: marketdata track AAPL")
-            return
-        console().print(overview_table(overviews))
-        for one in overviews:
-            if one.summary.error_message:
-                console().print(f"{one.summary.series}: {one.summary.error_message}")
-
-
-def _about(home: Home) -> dict[str, str]:
-    history = f" of {home.history} bars" if home.history else ""
-    return {
-        "home": str(home.folder),
-        "mode": f"{home.mode}{history}",
-        "market_now": home.clock.market_now().strftime("%Y-%m-%d %H:%M UTC"),
-    }
-
-
-def _json(one: Overview) -> dict[str, object]:
-    stored = one.summary
-    return {
-        "series": str(stored.series),
-        "bars": stored.rows,
-        "first": _spelled(stored.first, stored.series),
-        "last": _spelled(stored.last, stored.series),
-        "completeness": one.completeness,
-        "provider": stored.provider,
-        "origin": stored.origin,
-        "requests": stored.requests,
-        "error": stored.error_message,
-    }
-
-
 def overview_table(overviews: list[Overview], requests: dict[str, int] | None = None) -> Table:
     """A table of series; ``requests`` of this run, else those ever sent."""
     origins = sorted({one.summary.origin for one in overviews if _simulated(one)})
@@ -160,8 +110,8 @@ def overview_table(overviews: list[Overview], requests: dict[str, int] | None = 
         table.add_row(
             str(stored.series),
             f"{stored.rows:,}",
-            _spelled(stored.first, stored.series) or "-",
-            _spelled(stored.last, stored.series) or "-",
+            spelled(stored.first, stored.series) or "-",
+            spelled(stored.last, stored.series) or "-",
             "-" if one.completeness is None else f"{100 * one.completeness:.2f} %",
             stored.provider or "-",
             str(sent),
@@ -173,7 +123,8 @@ def _simulated(one: Overview) -> bool:
     return one.summary.origin.startswith("simulator:")
 
 
-def _spelled(label: datetime | None, series: Series) -> str | None:
+def spelled(label: datetime | None, series: Series) -> str | None:
+    """A label as people write it: a date, intraday with the time in UTC; None as it is."""
     if label is None:
         return None
     return label.strftime("%Y-%m-%d %H:%M" if series.timeframe.intraday else "%Y-%m-%d")

@@ -1,15 +1,11 @@
-"""`bars` and `status`: what is stored, as table, chart, CSV and JSON."""
+"""`bars`: what is stored, as table, chart, CSV and JSON."""
 
 import io
 import json
-import os
 
 import pandas as pd
 import pytest
 
-from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline_tests.cli.conftest import AAPL
 from marketdata_pipeline_tests.cli.terminal import Terminal
 from marketdata_pipeline_tests.ingest.world import World
@@ -98,52 +94,3 @@ def test_a_range_without_bars_is_empty_not_wrong(marketdata: Terminal) -> None:
     assert json.loads(marketdata(*asked, "--json").out)["ts"] == []
     assert "no bars" in marketdata(*asked, "--chart").out
     assert marketdata(*asked).code == 0
-
-
-def test_status_lists_tracked_and_stored_series(world: World, marketdata: Terminal) -> None:
-    track(world.tracking, world.clock, [Instrument("MSFT")], timeframes=[Timeframe.D1])
-    found = marketdata("status")
-    assert (found.code, found.err) == (0, "")
-    lines = [line.split() for line in found.out.splitlines()]
-    assert lines[0][:3] == ["home", str(world.home.folder), "(live),"]
-    assert ["MSFT|1d", "0", "-", "-", "-", "-", "0"] in lines
-    assert ["AAPL|1d", "253", "2023-03-15", "2024-03-15", "100.00", "%", "truth", "1"] in lines
-    assert ["AAPL|1wk", "53", "2023-03-13", "2024-03-11", "100.00", "%", "derived", "0"] in lines
-    assert lines[-1] == ["source:", "simulator:recorded"]
-
-
-def test_status_tells_why_a_series_is_not_up_to_date(world: World, marketdata: Terminal) -> None:
-    world.catalog.record_error(AAPL, "unavailable", "the provider [x] is down")
-    assert marketdata("status").out.splitlines()[-1] == "AAPL|1d: the provider [x] is down"
-
-
-def test_status_as_json_says_the_same(world: World, marketdata: Terminal) -> None:
-    told = json.loads(marketdata("status", "--json").out)
-    assert told["home"] == str(world.home.folder)
-    assert told["mode"] == "live"
-    assert told["series"][0] == {
-        "series": "AAPL|1d",
-        "bars": 253,
-        "first": "2023-03-15",
-        "last": "2024-03-15",
-        "completeness": 1.0,
-        "provider": "truth",
-        "origin": "simulator:recorded",
-        "requests": 1,
-        "error": None,
-    }
-
-
-@pytest.mark.usefixtures("home")
-def test_an_empty_home_says_what_to_do_first(marketdata: Terminal) -> None:
-    assert marketdata("status").out.endswith("nothing is tracked yet; run: marketdata track AAPL\n")
-    assert json.loads(marketdata("status", "--json").out)["series"] == []
-
-
-@pytest.mark.usefixtures("world")
-def test_a_narrow_pipe_cuts_nothing_off(
-    marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    assert "…" not in marketdata("status").out
-    assert os.environ["COLUMNS"] == "40"

@@ -1,0 +1,75 @@
+"""Amounts and stretches of time as people read them, and the quota against the wish in one line.
+
+Not here: what is measured (reading).
+"""
+
+import math
+from datetime import timedelta
+
+from marketdata_pipeline.domain.gate import Turns
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.reading.cadence import Load
+from marketdata_pipeline.store.totals import Written
+
+_LEAST, _MANY = 0.1, 10
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+def lasting(time: timedelta) -> str:
+    """A stretch of time in its largest unit, days and hours with the next one: ``2 h 5 min``."""
+    seconds = max(0, round(time.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    unit, size, smaller, part = ("d", _DAY, "h", _HOUR)
+    if seconds < _DAY:
+        unit, size, smaller, part = ("h", _HOUR, "min", _MINUTE)
+    rest = seconds % size // part
+    return f"{seconds // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+
+
+def amount(number: float) -> str:
+    """With commas; below ten with one decimal where it is no whole number."""
+    if 0 < number < _LEAST:
+        return f"<{_LEAST}"
+    return f"{number:,.0f}" if number >= _MANY or number == int(number) else f"{number:.1f}"
+
+
+def share(part: float, digits: int = 2) -> str:
+    """A share of 1 in percent; less than all is never rounded to 100."""
+    percent = math.floor(100 * part * 10**digits) / 10**digits
+    return f"{percent:.{digits}f} %"
+
+
+def load_line(load: Load) -> str:
+    """Whether the quota carries the wish."""
+    if not load.wished:
+        return "nothing that is tracked costs requests"
+    wished = f"{amount(load.wished)} requests an hour wished"
+    if load.allowed is None:
+        return f"{wished}; no provider was asked yet, so no quota is known"
+    against = f"{wished}, {amount(load.allowed)} allowed"
+    if load.stretched is None:
+        return f"{against}: the quota carries it"
+    return f"{against}: {load.costliest} series are refreshed every {lasting(load.stretched)}"
+
+
+def turns_line(turns: Turns) -> str:
+    """How many turns of a provider are free, and how many there are at all."""
+    told = f"{turns.free:,} of {turns.burst:,} turns free"
+    if turns.cooldown_until is not None:
+        told = f"no turn until {turns.cooldown_until:%H:%M:%S} UTC (429)"
+    seconds = turns.interval.total_seconds()
+    apart = f"{seconds:.2g} s" if seconds < _MANY else lasting(turns.interval)
+    return f"{told}; {turns.hourly:,} an hour, one every {apart}"
+
+
+def rate_line(what: Written) -> str:
+    """What came in a stretch of time."""
+    return f"{what.requests:,} requests answered, {what.bars:,} bars written"
+
+
+def wish_line(timeframe: Timeframe, wished: timedelta) -> str:
+    """How often a timeframe is wished to be refreshed."""
+    return lasting(wished) if timeframe.intraday else "after the close"
