@@ -3,7 +3,7 @@
 Not here: their timeframes (running).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -41,8 +41,14 @@ class Choice:
             return cls(named=tuple(listed(file)))
         return cls(named=tuple(dict.fromkeys(map(Instrument.parse, typed))))
 
-    def of(self, tracked: Iterable[Instrument]) -> list[Instrument]:
+    def of(
+        self, tracked: Iterable[Instrument], classes: Mapping[Instrument, AssetClass]
+    ) -> list[Instrument]:
         """The instruments meant.
+
+        Args:
+            tracked: those that are.
+            classes: what each is, as the provider told; the spelling counts where it is absent.
 
         Raises:
             BadInput: nothing that is tracked is meant.
@@ -54,19 +60,15 @@ class Choice:
             raise BadInput("nothing is tracked yet; run: marketdata track AAPL")
         if self.asset_class is None:
             return kept
-        found = [one for one in kept if _class_of(one) is self.asset_class]
+        of_each = {one: classes.get(one, one.asset_class) for one in kept}
+        found = [one for one in kept if of_each[one] is self.asset_class]
         if not found:
-            known = ", ".join(sorted({str(_class_of(one)) for one in kept}))
+            known = ", ".join(sorted({str(one) for one in of_each.values()}))
             raise BadInput(
                 f"none of {len(kept)} tracked instruments is of the class {self.asset_class}; "
                 f"there are: {known}"
             )
         return found
-
-
-def _class_of(instrument: Instrument) -> AssetClass:
-    """As far as the spelling tells: an ETF looks like any other stock."""
-    return instrument.asset_class
 
 
 def _parse_class(text: str) -> AssetClass:

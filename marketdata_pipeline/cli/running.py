@@ -54,10 +54,11 @@ def backfill(
         tracked = {
             one.instrument: one.timeframes for one in Tracking(home.engine, home.clock).all()
         }
+        classes = Catalog(home.engine, home.clock).classes()
     usual = tuple(state.settings.timeframes)
     series = [
         Series(one, frame)
-        for one in choice.of(tracked)
+        for one in choice.of(tracked, classes)
         for frame in frames or tracked.get(one, usual)
     ]
     with _registered(state, series):

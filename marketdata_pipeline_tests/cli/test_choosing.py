@@ -8,14 +8,16 @@ from marketdata_pipeline.cli.choosing import Choice, listed
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.errors import BadInput
 
-KEPT = [Instrument(key) for key in ("AAPL", "BTC-USD", "TLT", "MSFT", "EURUSD=X")]
+KEPT = [Instrument(key) for key in ("AAPL", "BTC-USD", "TLT", "MSFT", "EURUSD=X", "SPY")]
+TOLD = {Instrument("SPY"): AssetClass.ETF, Instrument("QQQ"): AssetClass.ETF}
+"""What the provider has said; of the others it has said nothing yet."""
 
 
 def _chosen(
     *typed: str, asset_class: str = "", file: Path | None = None, everything: bool = False
 ) -> list[str]:
     choice = Choice.parse(typed, asset_class, file, everything=everything)
-    return [str(one) for one in choice.of(KEPT)]
+    return [str(one) for one in choice.of(KEPT, TOLD)]
 
 
 def test_instruments_that_are_named_are_meant_tracked_or_not() -> None:
@@ -33,6 +35,7 @@ def test_all_are_all_tracked_ones_in_their_order() -> None:
         ("Crypto", ["BTC-USD"]),
         ("bond", ["TLT"]),
         ("fx", ["EURUSD=X"]),
+        ("etf", ["SPY"]),
     ],
 )
 def test_a_class_is_the_tracked_ones_of_it(asset_class: str, meant: list[str]) -> None:
@@ -43,7 +46,8 @@ def test_a_class_of_which_nothing_is_tracked_is_said_with_those_that_are() -> No
     with pytest.raises(BadInput) as found:
         _chosen(asset_class="index")
     assert str(found.value) == (
-        "none of 5 tracked instruments is of the class index; there are: bond, crypto, equity, fx"
+        "none of 6 tracked instruments is of the class index; "
+        "there are: bond, crypto, equity, etf, fx"
     )
 
 
@@ -61,7 +65,7 @@ def test_without_anything_tracked_nothing_tracked_is_meant(
 ) -> None:
     choice = Choice.parse([], asset_class, None, everything=everything)
     with pytest.raises(BadInput, match=r"^nothing is tracked yet; run: marketdata track AAPL$"):
-        choice.of([])
+        choice.of([], {})
 
 
 @pytest.mark.parametrize("typed", [[], ["AAPL"]])

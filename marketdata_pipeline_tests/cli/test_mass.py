@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import dagster as dg
 import pytest
 
 from marketdata_pipeline.database.home import Home
-from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.runs import MASS
+from marketdata_pipeline.ingest.settle import Listing, actions_only
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.store.tracking import Tracking
+from marketdata_pipeline_tests.cli.conftest import AAPL
 from marketdata_pipeline_tests.cli.stand_in import StandIn
 from marketdata_pipeline_tests.cli.terminal import PROGRAM, Terminal
-from marketdata_pipeline_tests.ingest.world import World
+from marketdata_pipeline_tests.ingest.world import World, days
 
 D1 = (Timeframe.D1,)
 
@@ -135,6 +138,17 @@ def test_all_that_is_tracked_is_meant_each_at_its_timeframes(
     assert _series(hourly) == ["AAPL|1h", "BTC-USD|1h"]
     assert hourly["start"] == "2024-01-02T00:00:00+00:00"
     assert "start" not in whole
+
+
+def test_a_class_is_what_the_provider_told(
+    world: World, marketdata: Terminal, stand_in: StandIn
+) -> None:
+    _track(world.home, "AAPL", "MSFT")
+    reply = world.provider.fetch(AAPL, days("2024-03-11", "2024-03-16"))
+    actions_only(world.store, replace(reply, asset_class=AssetClass.ETF), Listing())
+    assert marketdata("backfill", "--class", "etf").code == 0
+    (call,) = stand_in.calls()
+    assert _series(call) == ["AAPL|1d"]
 
 
 def test_a_refresh_of_many_is_cut_into_runs_too(
