@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ _RANGE_START, _RANGE_END = (
     "dagster/asset_partition_range_start",
     "dagster/asset_partition_range_end",
 )
-_PROGRESS = re.compile(r"\b(\d+)(?:/| of )(\d+)\b")
+_PROGRESS = re.compile(r"\b(\d+)/(\d+)\b")
 _LOOK_BACK = (40, 400)
 """Newest events of a run among which its last line of progress is looked for; then give up."""
 
@@ -110,6 +110,7 @@ class RunState:
         state: Dagster's word in lower case: queued, started, success, failure, ...
         total: the series that it was given; None: not known.
         done: those that it has reported, while it is under way; None: none yet.
+        left: how long the rest takes, as the run itself reckons; None: it has not said.
         began: wall instant of its start, or of its creation as long as it has none.
         ended: None for one that waits or is under way.
     """
@@ -121,6 +122,7 @@ class RunState:
     done: int | None
     began: datetime
     ended: datetime | None
+    left: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +176,18 @@ class _RunReader:
         """What is known of a run."""
         run, status = record.dagster_run, record.dagster_run.status.value
         total = self._total(run)
-        done = self._done(run.run_id, total) if status in _UNDER_WAY else None
+        said = self._said(run.run_id, total) if status in _UNDER_WAY else None
         began, ended = record.start_time, record.end_time
         return RunState(
             run_id=run.run_id,
             state=status.replace("_", " ").lower(),
             door=_door(run.tags),
-            total=total if done is None else done[1],
-            done=None if done is None else done[0],
+            total=total if said is None else int(said[2]),
+            done=None if said is None else int(said[1]),
             began=_instant(began) or record.create_timestamp,
             # One that is cancelled while it waits has no end of its own.
             ended=_instant(ended) or record.update_timestamp if status in _ENDED else None,
+            left=None if said is None else _left(said.string),
         )
 
     def _total(self, run: "dg.DagsterRun") -> int | None:
@@ -209,17 +212,24 @@ class _RunReader:
         wide = frames.index(last.timeframe) - frames.index(first.timeframe) + 1
         return max(0, tall) * max(0, wide)
 
-    def _done(self, run_id: str, total: int | None) -> tuple[int, int] | None:
-        """Done and total as the last line of progress in the run's log says; None: none yet."""
+    def _said(self, run_id: str, total: int | None) -> re.Match[str] | None:
+        """Done and total in the last line of progress of the run's log; None: none yet."""
         for limit in _LOOK_BACK:
             found = self.instance.get_records_for_run(run_id, limit=limit, ascending=False).records
             for entry in (record.event_log_entry for record in found):
                 said = None if entry.is_dagster_event else _PROGRESS.search(entry.user_message)
                 if said and total in {None, int(said[2])}:
-                    return int(said[1]), int(said[2])
+                    return said
             if len(found) < limit:
                 break
         return None
+
+
+def _left(line: str) -> timedelta | None:
+    from marketdata_pipeline.ingest.progress import Progress
+
+    progress = Progress.parse(line)
+    return None if progress is None else progress.left
 
 
 def _instant(seconds: float | None) -> datetime | None:

@@ -10,6 +10,7 @@ import pytest
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, MarketDataError
+from marketdata_pipeline.ingest.progress import Progress
 from marketdata_pipeline.orchestrator import (
     INSTRUMENTS,
     Door,
@@ -94,6 +95,8 @@ def listed(context: dg.OpExecutionContext, config: Listed) -> None:
     for _ in range(50):
         context.log.info("something else, 7/9 of it")
     seen.append(latest_runs(folder, at_most=5))
+    context.log.info(str(Progress(1, len(config.series), 5, 1, 0, 2.0, 2.0, 0, 0.0)))
+    seen.append(latest_runs(folder, at_most=5))
     if "BAD|1d" in config.series:
         raise dg.Failure(allow_retries=False)
 
@@ -139,9 +142,10 @@ def test_an_instance_without_runs_has_none(tmp_path: Path) -> None:
 
 def test_a_run_under_way_says_how_far_it_is(tmp_path: Path) -> None:
     seen = execute(tmp_path, "AAPL|1d", "IBM|1d")
-    assert [(one.under_way, one.waiting) for one in seen] == [(1, 0)] * 4
+    assert [(one.under_way, one.waiting) for one in seen] == [(1, 0)] * 5
     runs = [only(one) for one in seen]
-    assert [(one.done, one.total) for one in runs] == [(None, 2), (1, 2), (2, 2), (2, 2)]
+    assert [(one.done, one.total) for one in runs] == [(None, 2), (1, 2), (2, 2), (2, 2), (1, 2)]
+    assert [one.left for one in runs] == [None, None, None, None, timedelta(seconds=30)]
     assert {one.state for one in runs} == {"started"}
     assert {one.ended for one in runs} == {None}
     assert datetime.now(UTC) - runs[0].began < timedelta(minutes=1)

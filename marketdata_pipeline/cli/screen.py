@@ -196,6 +196,8 @@ def _run(one: RunState, now: datetime) -> tuple[RenderableType, ...]:
     age = f"for {since}" if one.ended is None else f"{lasting(now - one.ended)} ago"
     if one.ended is not None:
         age += f", took {lasting(one.ended - one.began)}"
+    elif one.left is not None:
+        age += f", {lasting(one.left)} left"
     return Text(f"● {one.state}", colour), str(one.door), one.run_id[:_ID], total, progress, age
 
 

@@ -50,7 +50,9 @@ STATUS = Status(
     minute=Written(30, 600),
     hour=Written(1800, 36_000),
 )
-UNDER_WAY = RunState("0a1b2c3d-rest", "started", Door.CONFIG, 700, 350, NOW - 5 * MINUTE, None)
+UNDER_WAY = RunState(
+    "0a1b2c3d-rest", "started", Door.CONFIG, 700, 350, NOW - 5 * MINUTE, None, 7 * MINUTE
+)
 WAITING = RunState("1b2c3d4e-rest", "queued", Door.SCHEDULE, 700, None, NOW - MINUTE, None)
 ENDED = RunState(
     "2c3d4e5f-rest", "failure", Door.KEYED, 1, None, NOW - 9 * MINUTE, NOW - 8 * MINUTE
@@ -76,7 +78,7 @@ def test_runs_say_state_door_progress_and_age() -> None:
     lines = drawn(PICTURE)
     assert lines[1].endswith("1 under way, 12 waiting")
     assert [" ".join(words(one)) for one in lines[2:5]] == [
-        "● started config 0a1b2c3d 350 of 700 series for 5 min",
+        "● started config 0a1b2c3d 350 of 700 series for 5 min, 7 min left",
         "● queued schedule 1b2c3d4e 700 series for 1 min",
         "● failure keyed 2c3d4e5f 1 series 8 min ago, took 1 min",
     ]
