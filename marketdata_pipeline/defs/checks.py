@@ -55,8 +55,8 @@ def check_results(
                 "scope": scope,
                 "series": len(table),
                 "failing": len(failing),
-                "lowest_score": min(scores, default=1.0),
-                "mean_score": sum(scores) / len(scores) if scores else 1.0,
+                "lowest_score": round(min(scores, default=1.0), 4),
+                "mean_score": round(sum(scores) / len(scores), 4) if scores else 1.0,
                 "worst": _worst(rows),
             },
         )
