@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.ingest.track import series_of
+from marketdata_pipeline.ingest.track import refuse_future, series_of
 from marketdata_pipeline.orchestrator import register_instruments
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking
@@ -55,6 +55,7 @@ def backfill(
             one.instrument: one.timeframes for one in Tracking(home.engine, home.clock).all()
         }
         classes = Catalog(home.engine, home.clock).classes()
+        refuse_future(None if within is None else within.start, home.clock)
     usual = tuple(state.settings.timeframes)
     series = [
         Series(one, frame)
