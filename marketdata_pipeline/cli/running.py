@@ -16,11 +16,12 @@ from marketdata_pipeline.cli.progress import refuse_failure
 from marketdata_pipeline.cli.state import State, state_of
 from marketdata_pipeline.cli.tracking import parse_timeframes
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
+from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.track import refuse_future, series_of
 from marketdata_pipeline.orchestrator import register_instruments
+from marketdata_pipeline.reading.data import label_range
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking
 
@@ -88,11 +89,9 @@ def refresh(
 
 
 def _within(start: str, end: str) -> TimeRange | None:
-    if not start and not end:
-        return None
-    if not start:
+    if end and not start:
         raise BadInput("--end needs --start; give both, or neither")
-    return TimeRange(parse_instant(start), parse_instant(end or "2200-01-01"))
+    return label_range(start or None, end or None)
 
 
 @contextmanager
