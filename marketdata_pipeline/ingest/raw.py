@@ -50,8 +50,8 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
             provider=reply.provider,
             series=str(reply.series),
         )
-    good = ~bars.index.isin([row.ts for row in bad])
-    kept = contract.validate(bars[good], reply.series, reply.market_at)
+    kept = bars[~bars.index.isin([row.ts for row in bad])] if bad else bars
+    contract.check_shape(kept, reply.series)
     return Settled(kept, tuple(bad))
 
 
