@@ -21,10 +21,11 @@ import requests
 
 from marketdata_pipeline.domain import bars
 from marketdata_pipeline.domain.actions import Action, ActionKind
-from marketdata_pipeline.domain.calendars import EARLIEST, calendar_of
+from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import ReplayClock, SystemClock
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.schedules import EARLIEST
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.plan import depth_edge

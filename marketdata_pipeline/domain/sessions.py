@@ -92,6 +92,17 @@ class Segments:
         anchor = self.anchor[at]
         return np.where(known, anchor + (instants - anchor) // step * step, -1)
 
+    def closed_until(self, now: int, step: int) -> int | None:
+        """When the last bar of ``step`` microseconds that is closed ``now`` closed, or None."""
+        at = int(np.searchsorted(self.open, now)) - 1
+        if at < 0:
+            return None
+        anchor, close = int(self.anchor[at]), int(self.close[at])
+        end = close if close <= now else anchor + (now - anchor) // step * step
+        if end > self.open[at]:
+            return end
+        return int(self.close[at - 1]) if at else None
+
     def holds(self, instant: int) -> bool:
         """Whether an instant is inside a segment."""
         at = int(np.searchsorted(self.open, instant, side="right")) - 1

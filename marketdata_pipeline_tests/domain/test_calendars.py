@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketdata_pipeline.domain import calendars
-from marketdata_pipeline.domain.calendars import EARLIEST, Grid, calendar_of
+from marketdata_pipeline.domain import schedules
+from marketdata_pipeline.domain.calendars import Grid, calendar_of
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.schedules import EARLIEST
 from marketdata_pipeline.domain.timeframe import Timeframe
 
 H1, H4, D1, W1 = Timeframe.H1, Timeframe.H4, Timeframe.D1, Timeframe.W1
@@ -422,7 +423,8 @@ def test_no_labels_have_no_buckets() -> None:
 
 
 def all_that_is_said() -> list[object]:
-    calendars._schedule.cache_clear()  # noqa: SLF001 - or the first zone's answer would be kept
+    for built in (schedules._exchange_schedule, schedules._fx_schedule):  # noqa: SLF001
+        built.cache_clear()  # or the first zone's answer would be kept
     within = TimeRange(at("2024-02-20"), at("2024-04-10"))
     said: list[object] = []
     for symbol in ("AAPL", "0700.HK", "ES=F", "EURUSD=X"):
