@@ -88,13 +88,13 @@ class Yahoo(Provider):
             raise faults.unserved(series, self.timeframes)
         market_at = self._clock.market_now()
         asked = ask_for(series, window, market_at)
-        call, standing = self._session.history(series, asked)
+        call = self._session.history(series, asked)
         chart, fetched_at = call.chart, self._clock.wall_now()
         bars, told = contract.empty(), None
         actions: tuple[Action, ...] = ()
         if chart is not None:
             self._warn(chart, series)
-            bars = bars_of(chart, series, window, market_at, standing)
+            bars = bars_of(chart, series, window, market_at)
             actions = chart.actions()
             told = span(window.start, market_at if asked.to_now else window.end)
         return Reply(

@@ -5,6 +5,7 @@ Fields as in recorded replies of 2021 to 2025; what is not named here is ignored
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Annotated
@@ -39,6 +40,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
+class Hours(_Part):
+    """A stretch of regular trading, its end exclusive."""
+
+    start: Second
+    end: Second
+
+
+class _Sections(_Part):
+    """Regular hours beside those before and after; Yahoo writes that too where it has no rows."""
+
+    regular: tuple[tuple[Hours, ...], ...] = ()
+
+
 class Meta(_Part):
     """What a reply says about the instrument.
 
@@ -47,6 +61,7 @@ class Meta(_Part):
         last_trade: the second of the newest trade that Yahoo knew.
         granularity: the interval of the rows.
         kind: what Yahoo says that the instrument is.
+        periods: the days' hours of intraday rows; None where Yahoo does not tell them.
     """
 
     symbol: str
@@ -56,6 +71,7 @@ class Meta(_Part):
     last_trade: Second | None = Field(None, alias="regularMarketTime")
     granularity: str | None = Field(None, alias="dataGranularity")
     kind: str | None = Field(None, alias="instrumentType")
+    periods: tuple[tuple[Hours, ...], ...] | _Sections | None = Field(None, alias="tradingPeriods")
 
     @field_validator("zone")
     @classmethod
@@ -130,6 +146,14 @@ class Chart(_Part):
         """The columns."""
         return self.indicators.quote[0]
 
+    def hours(self) -> list[Hours] | None:
+        """The stretches of regular trading that intraday rows lie in; None: not told."""
+        told = self.meta.periods
+        if told is None:
+            return None
+        days = told.regular if isinstance(told, _Sections) else told
+        return sorted((one for day in days for one in day), key=lambda one: one.start)
+
     def first_trade(self) -> date | None:
         """The listing's first day by the exchange's dates; None where Yahoo does not tell it."""
         first = self.meta.first_trade
@@ -199,18 +223,24 @@ def _exact(number: float) -> Fraction:
     return Fraction(repr(number))
 
 
-def day_labels(stamps: tuple[int, ...], zone: str) -> Micros:
+def day_labels(stamps: Sequence[int] | np.ndarray, zone: str) -> Micros:
     """The exchange's date of each stamp, as a label: microseconds of that date at 00:00 UTC.
 
     Yahoo sometimes misses a change of daylight saving time and stamps a day one or two hours
     before its midnight (yfinance 1.7, ``utils.fix_Yahoo_dst_issue``); that means the day to come.
     """
-    utc = pd.DatetimeIndex(np.asarray(stamps, dtype="datetime64[s]").astype("datetime64[us]"))
-    local = utc.tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy().astype(np.int64)
+    local = local_time(np.asarray(stamps, dtype=np.int64), zone)
     late = local % _HOUR == 0
     late &= local % DAY >= 22 * _HOUR
     labels: Micros = (local // DAY + late) * DAY
     return labels
+
+
+def local_time(seconds: np.ndarray, zone: str) -> Micros:
+    """What the exchange's clocks show at unix seconds, in microseconds since 1970 by them."""
+    utc = pd.DatetimeIndex(seconds.astype("datetime64[s]").astype("datetime64[us]"), tz="UTC")
+    local: Micros = utc.tz_convert(zone).tz_localize(None).asi8
+    return local
 
 
 def _local_date(second: int, zone: str) -> date:

@@ -101,10 +101,10 @@ def of_transport(code: int, text: str, series: Series, unanswered: str) -> Provi
     return _error(Unavailable, reason, series)
 
 
-def of_reader(error: Exception, series: Series) -> MalformedReply:
-    """The error for a chart that yfinance stumbles over."""
-    reason = f"yfinance cannot read the reply for {series}: {type(error).__name__} {_tidy(error)}"
-    return MalformedReply(reason, provider=NAME, series=str(series))
+def of_asker(error: Exception | None, series: Series) -> ProviderError:
+    """The error for a request that yfinance did not send; None: it does not say why."""
+    why = "" if error is None else f": {type(error).__name__} {_tidy(error)}"
+    return _error(Unavailable, f"yfinance does not ask for {series}{why}", series)
 
 
 def unserved(series: Series, timeframes: Mapping[Timeframe, object]) -> BadInput:

@@ -12,12 +12,12 @@ import pandas as pd
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.bars import COLUMNS, PRICES
-from marketdata_pipeline.domain.calendars import Grid, calendar_of
+from marketdata_pipeline.domain.calendars import Grid, calendar_of, step_of
 from marketdata_pipeline.domain.ranges import EPOCH, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY, Micros
 from marketdata_pipeline.errors import MalformedReply
-from marketdata_pipeline.providers.yahoo.chart import Chart, day_labels
+from marketdata_pipeline.providers.yahoo.chart import Chart, day_labels, local_time
 from marketdata_pipeline.providers.yahoo.faults import NAME
 
 _DAWN = datetime(1900, 1, 1, tzinfo=UTC)
@@ -57,9 +57,7 @@ def ask_for(series: Series, window: TimeRange, market_now: datetime) -> Asked:
     return Asked(_whole_seconds(min(start, end - _SECOND)), end, to_now)
 
 
-def bars_of(
-    chart: Chart, series: Series, within: TimeRange, market_at: datetime, standing: pd.Index
-) -> pd.DataFrame:
+def bars_of(chart: Chart, series: Series, within: TimeRange, market_at: datetime) -> pd.DataFrame:
     """The bars in a reply, prices and volumes exactly as Yahoo sent them.
 
     Args:
@@ -67,16 +65,14 @@ def bars_of(
         series: what was asked for.
         within: labels outside are left out.
         market_at: bars that were not closed then are left out.
-        standing: the index of yfinance's frame of the same reply. A row that it dropped is no
-            bar: trading before or after hours that nobody asked for, the price after the end. Not
-            so of what trades round the clock: Yahoo writes that its day ends at 23:59, and yfinance
-            1.7 drops the day's last minute for it.
 
     Returns:
-        A frame as ``domain.bars`` says; rows without any price are left out.
+        A frame as ``domain.bars`` says; rows without any price are left out, and so is trading
+        before or after hours, which nobody asked for.
 
     Raises:
-        MalformedReply: two different rows for one label.
+        MalformedReply: two different rows for one label, or intraday rows without the hours of
+            their days.
     """
     if not chart.stamps:
         return contract.empty()
@@ -84,8 +80,8 @@ def bars_of(
     labels = contract.labels_of(sent)
     start, end = to_micros(within.start), to_micros(within.end)
     keep = (labels >= start) & (labels < end) & ~_forming(labels, series, market_at)
-    if not series.instrument.asset_class.round_the_clock:
-        keep &= np.isin(labels, _labels(standing, series))
+    if series.timeframe.intraday and not series.instrument.asset_class.round_the_clock:
+        keep &= ~_out_of_hours(labels, chart, series)
     keep &= sent[list(PRICES)].notna().any(axis=1).to_numpy()
     return _each_once(sent[keep], series)
 
@@ -102,12 +98,30 @@ def _sent(chart: Chart, series: Series) -> pd.DataFrame:
     return contract.frame(day_labels(stamps, chart.meta.zone), columns)
 
 
-def _labels(standing: pd.Index, series: Series) -> Micros:
-    """The labels of yfinance's index: instants, or local midnights for 1d."""
-    index = pd.DatetimeIndex(standing)
-    if series.timeframe.intraday:
-        index = index.tz_convert("UTC")
-    return index.tz_localize(None).as_unit("us").to_numpy().astype(np.int64)
+def _out_of_hours(labels: Micros, chart: Chart, series: Series) -> np.ndarray:
+    """Which rows are before or after the regular hours of their day.
+
+    A day of which Yahoo tells no hours is left to the validator. What trades round the clock has
+    none: Yahoo writes that its day ends at 23:59.
+    """
+    hours = chart.hours()
+    if hours is None:
+        raise MalformedReply(
+            f"Yahoo's reply for {series} does not tell the hours of its days",
+            provider=NAME,
+            series=str(series),
+        )
+    start, end = (
+        np.array([getattr(one, name) for one in hours], dtype=np.int64) for name in ("start", "end")
+    )
+    out = np.ones(len(labels), dtype=bool)
+    day = np.searchsorted(start * _MICROS, labels + step_of(series.timeframe)) - 1
+    begun = day >= 0
+    out[begun] = labels[begun] >= end[day[begun]] * _MICROS
+    zone = chart.meta.zone
+    dates = local_time(labels[out] // _MICROS, zone) // DAY
+    out[out] = np.isin(dates, local_time(start, zone) // DAY)
+    return out
 
 
 def _without_last_trade(rows: pd.DataFrame, chart: Chart, series: Series) -> pd.DataFrame:

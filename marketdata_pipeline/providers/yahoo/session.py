@@ -7,7 +7,8 @@ yfinance 1.7 by itself sends up to four requests for a chart, repeats refused on
 refusals in a cache and drops status and headers (measured). Here a chart costs one request: the
 chart service asks for neither cookie nor crumb, so those calls are answered on the spot, as is the
 look-up of a time zone, which only dates without a zone would need. A refusal leaves as one of our
-errors; yfinance neither repeats nor keeps those.
+errors; yfinance neither repeats nor keeps those. Nor does it get to see a chart: the frame that it
+would make of one takes longer than all else that becomes of it here, and nobody would look at it.
 """
 
 import json
@@ -20,15 +21,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-import pandas as pd
 import yfinance as yf
 from curl_cffi import CurlError, CurlOpt
 from curl_cffi.requests import Response, Session
-from yfinance.exceptions import YFException, YFPricesMissingError
+from yfinance.exceptions import YFException
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Gate
@@ -47,12 +46,11 @@ UNSAID_WAIT = timedelta(seconds=30)
 _LOG = get_logger(__name__)
 _CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
 _COOKIE_OR_CRUMB = ("https://fc.yahoo.com", "/v1/test/getcrumb")
-_SERIAL = count(1)
 _THREAD = threading.local()
 
 
-class _NoData(Exception):
-    """Yahoo has nothing in the range: no error, but yfinance has to stop here."""
+class _Answered(Exception):
+    """An answer is there, a chart or that Yahoo has nothing in the range: yfinance stops here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,11 +92,8 @@ class YahooSession(Session[Response]):
         self._clock = clock
         self._timeouts = timeouts
 
-    def history(self, series: Series, asked: Asked) -> tuple[Call, pd.Index]:
-        """Ask yfinance once.
-
-        Returns:
-            The call, and the index of yfinance's frame: exchange's zone, 1d at local midnight.
+    def history(self, series: Series, asked: Asked) -> Call:
+        """Have yfinance ask once; the call with what came.
 
         Raises:
             ProviderError: the narrowest kind.
@@ -109,28 +104,19 @@ class YahooSession(Session[Response]):
             raise faults.isin(series)
         with calling(Call(self, series)) as call:
             try:
-                frame = yf.Ticker(series.instrument.key, session=self).history(
+                yf.Ticker(series.instrument.key, session=self).history(
                     start=asked.start,
                     end=asked.end,
                     interval=series.timeframe.key,
-                    auto_adjust=False,
-                    actions=True,
-                    keepna=True,
                     prepost=False,
-                    repair=False,
-                    # The session sets the true ones. Here it is a part of the key of yfinance's
-                    # cache of replies, which a later call for the same range must not get.
-                    timeout=next(_SERIAL),
                 )
-            except (_NoData, YFPricesMissingError):
-                return call, pd.DatetimeIndex([], tz="UTC")
+            except _Answered:
+                return call
             except ProviderError as error:
                 raise call.told(error) from error.__cause__
             except _STUMBLES as error:
-                raise call.told(faults.of_reader(error, series)) from error
-            finally:
-                yf.data.YfData.cache_get.cache_clear()  # or it holds the last 64 replies
-            return call, frame.index
+                raise call.told(faults.of_asker(error, series)) from error
+            raise call.told(faults.of_asker(None, series))
 
     def request(self, *_args: Any, **kwargs: Any) -> Response:
         """What yfinance's requests all go through; it names each argument.
@@ -155,9 +141,10 @@ class YahooSession(Session[Response]):
             zone = {"meta": {"exchangeTimezoneName": call.series.instrument.venue.zone}}
             return _answer(url, json.dumps({"chart": {"result": [zone], "error": None}}))
         params.pop("crumb", None)
-        return call.session.send(call, url, params)
+        call.session.send(call, url, params)
+        raise _Answered
 
-    def send(self, call: Call, url: str, params: dict[str, Any]) -> Response:
+    def send(self, call: Call, url: str, params: dict[str, Any]) -> None:
         """Send one request and keep the chart that comes, and what it says about itself."""
         self._gate.turn()
         call.requests += 1
@@ -180,9 +167,6 @@ class YahooSession(Session[Response]):
                 ms=(self._clock.wall_now() - began) // timedelta(milliseconds=1),
                 error=failed or None,
             )
-        if call.chart is None:
-            raise _NoData
-        return response
 
     def _sent(self, call: Call, url: str, params: dict[str, Any]) -> Response:
         limits = (self._timeouts.connect, self._timeouts.read)
@@ -222,7 +206,7 @@ _STUMBLES = (
     TypeError,
     ValueError,
 )
-"""What yfinance and pandas raise over a chart whose shape they do not expect."""
+"""What yfinance raises where it cannot ask."""
 
 
 @contextmanager

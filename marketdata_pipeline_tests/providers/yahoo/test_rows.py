@@ -31,23 +31,24 @@ def bars(
     *,
     within: TimeRange = EVER,
     now: datetime = FRIDAY,
-    standing: pd.Index | None = None,
     **others: Any,
 ) -> pd.DataFrame:
-    """The bars of a reply in which yfinance finds nothing to drop, unless said."""
-    chart = chart_of(stamps, series, **others)
-    if standing is None:
-        standing = pd.to_datetime(sorted(set(stamps)), unit="s", utc=True)
-        standing = standing.tz_convert(chart.meta.zone)
-        standing = standing if series.timeframe.intraday else standing.normalize()
-    return bars_of(chart, series, within, now, standing)
+    return bars_of(chart_of(stamps, series, **others), series, within, now)
 
 
 def chart_of(stamps: list[int], series: Series, **others: Any) -> Chart:
-    body = chart_body(stamps, dataGranularity=series.timeframe.key, **others)
+    """A chart of a week in New York, with the hours of its days."""
+    hours = {"tradingPeriods": [[hours_from(DAY_1 + at * DAY)] for at in range(5)]}
+    body = chart_body(stamps, dataGranularity=series.timeframe.key, **(hours | others))
     result = Envelope.model_validate_json(body).chart.result
     assert result is not None
     return result[0]
+
+
+def hours_from(start: int) -> dict[str, Any]:
+    """A day's regular trading as Yahoo writes it."""
+    end = start + 6 * HOUR + 1800
+    return {"timezone": "EDT", "start": start, "end": end, "gmtoffset": -4 * HOUR}
 
 
 def labels(frame: pd.DataFrame) -> list[str]:
@@ -146,9 +147,34 @@ def test_only_labels_inside_the_window_are_kept() -> None:
     assert labels(bars([DAY_1 + at * DAY for at in range(4)], within=within)) == ["03-12 00:00"]
 
 
-def test_what_yfinance_dropped_is_no_bar() -> None:
-    standing = pd.DatetimeIndex(["2024-03-11 09:30"], tz="America/New_York")
-    assert labels(bars([DAY_1, DAY_1 + HOUR], HOURLY, standing=standing)) == ["03-11 13:30"]
+def test_trading_before_and_after_hours_is_no_bar() -> None:
+    day = [DAY_1 + at * HOUR for at in range(-2, 9)]
+    assert labels(bars(day, HOURLY)) == labels(bars(day[2:9], HOURLY))
+    assert labels(bars(day, HOURLY))[0] == "03-11 13:30"
+    assert labels(bars(day, HOURLY))[-1] == "03-11 19:30"
+
+
+def test_a_row_that_reaches_into_the_hours_stays_for_the_validator() -> None:
+    assert labels(bars([DAY_1 - 1800, DAY_1], HOURLY)) == ["03-11 13:00", "03-11 13:30"]
+
+
+def test_a_day_whose_hours_are_not_told_stays_whole() -> None:
+    late = DAY_1 + 8 * HOUR
+    assert labels(bars([DAY_1, late], HOURLY, tradingPeriods=[])) == ["03-11 13:30", "03-11 21:30"]
+    told = [[hours_from(DAY_1 + DAY)]]
+    found = bars([DAY_1, late, late + DAY], HOURLY, tradingPeriods=told)
+    assert labels(found) == ["03-11 13:30", "03-11 21:30"]
+
+
+def test_hours_are_also_told_beside_those_before_and_after() -> None:
+    sections = {"pre": [], "regular": [[hours_from(DAY_1)]], "post": []}
+    day = [DAY_1, DAY_1 + 8 * HOUR]
+    assert labels(bars(day, HOURLY, tradingPeriods=sections)) == ["03-11 13:30"]
+
+
+def test_intraday_rows_without_any_hours_are_refused() -> None:
+    with pytest.raises(MalformedReply, match=r"AAPL\|1h does not tell the hours"):
+        bars([DAY_1], HOURLY, tradingPeriods=None)
 
 
 def test_a_row_without_any_price_is_left_out_and_one_with_some_stays() -> None:

@@ -188,9 +188,24 @@ def test_errors_come_out_whatever_somebody_else_has_set(clock: FrozenClock) -> N
             yahoo.fetch(AAPL, WEEK)
 
 
-def test_what_yfinance_cannot_read_is_malformed(clock: FrozenClock) -> None:
-    hourly = Canned(chart_body(dataGranularity="1h"))  # without trading periods
-    with serving(hourly) as server, pytest.raises(MalformedReply, match="yfinance cannot read"):
+def test_what_keeps_yfinance_from_asking_is_an_outage(clock: FrozenClock) -> None:
+    import yfinance
+
+    with serving(GOOD) as server:
+        yahoo = server.yahoo(clock)
+        yahoo.fetch(AAPL, WEEK)
+        yfinance.config.network.proxy = 5
+        try:
+            with pytest.raises(Unavailable, match=r"yfinance does not ask for AAPL\|1d: \w+Error"):
+                yahoo.fetch(AAPL, WEEK)
+        finally:
+            yfinance.config.network.proxy = None
+    assert len(server.seen) == 1
+
+
+def test_an_intraday_chart_without_trading_hours_is_malformed(clock: FrozenClock) -> None:
+    hourly = Canned(chart_body(dataGranularity="1h"))
+    with serving(hourly) as server, pytest.raises(MalformedReply, match="does not tell the hours"):
         server.yahoo(clock).fetch(Series.parse("AAPL|1h"), WEEK)
 
 
