@@ -26,17 +26,18 @@ def contradicted_split(
     Bars that both have decide instead of those beside: a bad day may look like a split.
     ``stored`` holds bars in and around the reply's window. Both frames are raw.
     """
+    if reply.empty:
+        return None
+    first = reply.index[0].date()
     splits = [one for one in splits_of(actions) if abs(_log(one)) >= _SMALLEST]
-    if reply.empty or not splits:
+    later = [one for one in splits if one.ex_date > first]
+    if not later:
         return None
     ours = adjust_for_splits(reply, series, splits)
     theirs = adjust_for_splits(stored, series, splits)
     around = _overlap_jump(ours, theirs) or _seam_jumps(ours, theirs)
-    first = reply.index[0].date()
-    for split in splits:
-        divided = split.ex_date > first
-        jumps = [*around, *_jumps_at(ours, split)] if divided else []
-        if any(_looks_like(jump, split) for jump in jumps):
+    for split in later:
+        if any(_looks_like(jump, split) for jump in (*around, *_jumps_at(ours, split))):
             return split
     return None
 
