@@ -17,28 +17,29 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 
 
 def derive(base: pd.DataFrame, series: Series, actions: Iterable[Action]) -> pd.DataFrame:
-    """Bars of a derived series from raw bars of its base.
+    """Bars of a derived series from raw bars of its base, which are sorted.
 
     open first, high max, low min, close last, volume sum. A week that a split falls into is in the
     basis of its last session. Whether a bar is closed is the caller's question. Bars of the base
     outside every session are left out; an empty base gives an empty frame.
     """
-    if base.empty:
-        return contract.empty()
     labels = calendar_of(series.instrument).bucket(series.timeframe, contract.labels_of(base))
     inside = labels >= 0 if series.timeframe.intraday else np.ones(len(labels), dtype=bool)
+    if not inside.any():
+        return contract.empty()
     kept, labels = base[inside], labels[inside]
     if series.timeframe is Timeframe.W1:
         kept = _in_basis_of_last_session(kept, labels, series, actions)
-    grouped = kept.groupby(labels, sort=True)
+    first = np.flatnonzero(np.diff(labels, prepend=labels[0] - 1))
+    opened, high, low, close, volume = (kept[name].to_numpy() for name in contract.COLUMNS)
     columns = {
-        "open": grouped["open"].first(),
-        "high": grouped["high"].max(),
-        "low": grouped["low"].min(),
-        "close": grouped["close"].last(),
-        "volume": grouped["volume"].sum(),
+        "open": opened[first],
+        "high": np.maximum.reduceat(high, first),
+        "low": np.minimum.reduceat(low, first),
+        "close": close[np.append(first[1:], len(close)) - 1],
+        "volume": np.add.reduceat(volume, first),
     }
-    return contract.frame(columns["open"].index.to_numpy(dtype=np.int64), columns)
+    return contract.frame(labels[first], columns)
 
 
 def _in_basis_of_last_session(
