@@ -157,7 +157,7 @@ class Chart(_Part):
     def first_trade(self) -> date | None:
         """The listing's first day by the exchange's dates; None where Yahoo does not tell it."""
         first = self.meta.first_trade
-        return None if first is None else _local_date(first, self.meta.zone)
+        return None if first is None else _local_dates([first], self.meta.zone)[0]
 
     def asset_class(self) -> AssetClass | None:
         """What Yahoo says that the instrument is; None where it says nothing that we know."""
@@ -169,18 +169,16 @@ class Chart(_Part):
         Payments are as Yahoo writes them: divided by the ratio of every later split. One in
         another currency than the prices' is left out (see ``foreign``).
         """
-        zone, currency = self.meta.zone, self.meta.currency
+        splits = list(self.events.splits.values())
         found = {
-            Action(
-                _local_date(one.date, zone),
-                ActionKind.SPLIT,
-                _exact(one.numerator) / _exact(one.denominator),
-            )
-            for one in self.events.splits.values()
+            Action(day, ActionKind.SPLIT, _exact(one.numerator) / _exact(one.denominator))
+            for day, one in zip(self._dates(splits), splits, strict=True)
         }
+        currency, payments = self.meta.currency, self._payments()
+        days = self._dates([paid for _, paid in payments])
         told = {
-            (_local_date(paid.date, zone), kind, _exact(paid.amount))
-            for kind, paid in self._payments()
+            (day, kind, _exact(paid.amount))
+            for day, (kind, paid) in zip(days, payments, strict=True)
             if paid.amount and (paid.currency or currency) == currency
         }
         sums: dict[tuple[date, ActionKind], Fraction] = defaultdict(Fraction)
@@ -193,6 +191,10 @@ class Chart(_Part):
         """How many payments are in another currency than the prices'."""
         currency = self.meta.currency
         return sum((paid.currency or currency) != currency for _, paid in self._payments())
+
+    def _dates(self, events: Sequence[Paid] | Sequence[Split]) -> list[date]:
+        """The exchange's date of each event."""
+        return _local_dates([one.date for one in events], self.meta.zone)
 
     def _payments(self) -> list[tuple[ActionKind, Paid]]:
         dividends = [(ActionKind.DIVIDEND, one) for one in self.events.dividends.values()]
@@ -243,5 +245,5 @@ def local_time(seconds: np.ndarray, zone: str) -> Micros:
     return local
 
 
-def _local_date(second: int, zone: str) -> date:
-    return from_micros(int(day_labels((second,), zone)[0])).date()
+def _local_dates(seconds: Sequence[int], zone: str) -> list[date]:
+    return [from_micros(one).date() for one in day_labels(seconds, zone).tolist()]

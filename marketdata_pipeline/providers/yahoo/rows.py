@@ -76,26 +76,25 @@ def bars_of(chart: Chart, series: Series, within: TimeRange, market_at: datetime
     """
     if not chart.stamps:
         return contract.empty()
-    sent = _without_last_trade(_sent(chart, series), chart, series)
-    labels = contract.labels_of(sent)
+    labels, values = _without_last_trade(*_sent(chart, series), chart, series)
     start, end = to_micros(within.start), to_micros(within.end)
     keep = (labels >= start) & (labels < end) & ~_forming(labels, series, market_at)
     if series.timeframe.intraday and not series.instrument.asset_class.round_the_clock:
         keep &= ~_out_of_hours(labels, chart, series)
-    keep &= sent[list(PRICES)].notna().any(axis=1).to_numpy()
-    return _each_once(sent[keep], series)
+    keep &= ~np.isnan(values[: len(PRICES)]).all(axis=0)
+    columns = dict(zip(COLUMNS, values[:, keep], strict=True))
+    return _each_once(contract.frame(labels[keep], columns), series)
 
 
-def _sent(chart: Chart, series: Series) -> pd.DataFrame:
-    """All rows in the order of their stamps, labelled."""
-    order = np.argsort(np.asarray(chart.stamps), kind="stable")
-    columns = {
-        name: np.asarray(getattr(chart.quote, name), dtype=np.float64)[order] for name in COLUMNS
-    }
-    stamps = tuple(chart.stamps[at] for at in order)
+def _sent(chart: Chart, series: Series) -> tuple[Micros, np.ndarray]:
+    """Labels and values (five columns) of all rows in the order of their stamps."""
+    stamps = np.array(chart.stamps, dtype=np.int64)
+    order = np.argsort(stamps, kind="stable")
+    stamps = stamps[order]
+    values = np.array([getattr(chart.quote, name) for name in COLUMNS], dtype=np.float64)
     if series.timeframe.intraday:
-        return contract.frame(np.asarray(stamps, dtype=np.int64) * _MICROS, columns)
-    return contract.frame(day_labels(stamps, chart.meta.zone), columns)
+        return stamps * _MICROS, values[:, order]
+    return day_labels(stamps, chart.meta.zone), values[:, order]
 
 
 def _out_of_hours(labels: Micros, chart: Chart, series: Series) -> np.ndarray:
@@ -124,29 +123,29 @@ def _out_of_hours(labels: Micros, chart: Chart, series: Series) -> np.ndarray:
     return out
 
 
-def _without_last_trade(rows: pd.DataFrame, chart: Chart, series: Series) -> pd.DataFrame:
+def _without_last_trade(
+    labels: Micros, values: np.ndarray, chart: Chart, series: Series
+) -> tuple[Micros, np.ndarray]:
     """The rows without the newest trade, which Yahoo often appends as a row of its own."""
     last = max(chart.stamps)
     is_trade = last == chart.meta.last_trade
+    keep = np.ones(len(labels), dtype=bool)
     if not series.timeframe.intraday:
-        return _without_trade_of_day(rows, series, is_trade=is_trade)
-    if not is_trade and last % _MINUTE == 0:
-        return rows
-    # Stamped with the second of the trade. The bar that it falls into is still growing at Yahoo,
-    # whatever the clock says: prices of many venues come late.
-    at = np.array([last * _MICROS], dtype=np.int64)
-    growing = calendar_of(series.instrument).bucket(series.timeframe, at)
-    return rows[~np.isin(contract.labels_of(rows), [at[0], growing[0]])]
+        keep[_trade_of_day(labels, series, is_trade=is_trade)] = False
+    elif is_trade or last % _MINUTE:
+        # Stamped with the second of the trade. The bar that it falls into is still growing at
+        # Yahoo, whatever the clock says: prices of many venues come late.
+        at = np.array([last * _MICROS], dtype=np.int64)
+        growing = calendar_of(series.instrument).bucket(series.timeframe, at)
+        keep = (labels != at[0]) & (labels != growing[0])
+    return labels[keep], values[:, keep]
 
 
-def _without_trade_of_day(rows: pd.DataFrame, series: Series, *, is_trade: bool) -> pd.DataFrame:
+def _trade_of_day(labels: Micros, series: Series, *, is_trade: bool) -> list[int]:
     """On 1d the newest trade repeats the row of its day, or stands on a day without a session."""
-    labels = contract.labels_of(rows)
-    if len(rows) > 1 and labels[-1] == labels[-2]:
-        return rows.iloc[[*range(len(rows) - 2), -1]]
-    if is_trade and not len(_grid(labels[-1:], series).labels):
-        return rows.iloc[:-1]
-    return rows
+    if len(labels) > 1 and labels[-1] == labels[-2]:
+        return [-2]
+    return [-1] if is_trade and not len(_grid(labels[-1:], series).labels) else []
 
 
 def _forming(labels: Micros, series: Series, market_at: datetime) -> np.ndarray:
@@ -164,7 +163,7 @@ def _grid(labels: Micros, series: Series) -> Grid:
 
 def _each_once(rows: pd.DataFrame, series: Series) -> pd.DataFrame:
     """The rows, a repeated one once."""
-    if rows.index.is_unique:
+    if (np.diff(contract.labels_of(rows)) > 0).all():
         return rows
     told = rows[~rows.reset_index().duplicated().to_numpy()]
     twice = told.index[told.index.duplicated()]
