@@ -5,6 +5,7 @@ Not here: engines and their pragmas (engine).
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Select,
     Table,
     Text,
     any_,
@@ -42,15 +44,25 @@ def wall_expression(connection: Connection, clock: Clock) -> ColumnElement[int]:
     so that all hosts agree; on SQLite the clock's instant now.
     """
     if is_postgres(connection):
-        epoch = extract_field("epoch", func.clock_timestamp())
-        return cast(func.floor(epoch * _SECOND), BigInteger)
+        return _server_clock()
     return literal(to_micros(clock.wall_now()), BigInteger)
+
+
+@cache
+def _server_clock() -> ColumnElement[int]:
+    epoch = extract_field("epoch", func.clock_timestamp())
+    return cast(func.floor(epoch * _SECOND), BigInteger)
+
+
+@cache
+def _asked_server_clock() -> Select[int]:
+    return select(_server_clock())
 
 
 def wall_micros(connection: Connection, clock: Clock) -> int:
     """The wall instant in microseconds since 1970 UTC: the database's on Postgres."""
     if is_postgres(connection):
-        return int(connection.execute(select(wall_expression(connection, clock))).scalar_one())
+        return int(connection.execute(_asked_server_clock()).scalar_one())
     return to_micros(clock.wall_now())
 
 
@@ -79,9 +91,15 @@ def upsert(
     """Insert rows of one shape; a row with the same keys gets the other columns replaced."""
     if not rows:
         return
-    build = postgresql.insert if is_postgres(connection) else sqlite.insert
-    statement = build(table)
-    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(keys), set_=rest), list(rows)
-    )
+    statement = _upsert(table, tuple(keys), tuple(rows[0]), postgres=is_postgres(connection))
+    connection.execute(statement, list(rows))
+
+
+@cache
+def _upsert(
+    table: Table, keys: tuple[str, ...], columns: tuple[str, ...], *, postgres: bool
+) -> postgresql.Insert | sqlite.Insert:
+    """The statement, made once: making one takes as long as executing it."""
+    statement = (postgresql.insert if postgres else sqlite.insert)(table)
+    rest = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=rest)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of
@@ -29,6 +29,18 @@ from marketdata_pipeline.store.codec import Rows
 from marketdata_pipeline.store.files import BarFiles
 from marketdata_pipeline.store.transaction import Transaction, stale
 from marketdata_pipeline.store.write import Committed, Snapshot, Write
+
+_VERSION = select(series_table.c.id, series_table.c.version).where(
+    series_table.c.key == bindparam("key")
+)
+_FETCHED_AT = (
+    select(fetches.c.id, fetches.c.fetched_at)
+    .join_from(fetches, series_table)
+    .where(
+        series_table.c.key == bindparam("key"),
+        fetches.c.id.between(bindparam("first"), bindparam("last")),
+    )
+)
 
 
 class BarStore:
@@ -186,11 +198,10 @@ class BarStore:
     def _versioned(
         self, connection: Connection, series: Series, within: TimeRange | None
     ) -> tuple[int, Rows]:
-        wanted = select(series_table.c.id, series_table.c.version)
-        row = connection.execute(wanted.where(series_table.c.key == str(series))).first()
+        row = connection.execute(_VERSION, {"key": str(series)}).first()
         if row is None:
             return 0, chunk_rows.bars_in([], self._files, series, within)
-        found = connection.execute(chunk_rows.overlapping(row.id, within)).all()
+        found = chunk_rows.overlapping(connection, row.id, within)
         return int(row.version), chunk_rows.bars_in(found, self._files, series, within)
 
 
@@ -215,10 +226,6 @@ def _fetched_at(connection: Connection, series: Series, fetch_ids: np.ndarray) -
     if not len(fetch_ids):
         return np.zeros(0, dtype=np.int64)
     ids, position = np.unique(fetch_ids, return_inverse=True)
-    wanted = (
-        select(fetches.c.id, fetches.c.fetched_at)
-        .join_from(fetches, series_table)
-        .where(series_table.c.key == str(series), fetches.c.id.between(int(ids[0]), int(ids[-1])))
-    )
-    at = {row.id: row.fetched_at for row in connection.execute(wanted)}
+    asked = {"key": str(series), "first": int(ids[0]), "last": int(ids[-1])}
+    at = {row.id: row.fetched_at for row in connection.execute(_FETCHED_AT, asked)}
     return np.array([at[one] for one in ids.tolist()], dtype=np.int64)[position]

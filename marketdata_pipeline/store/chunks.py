@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from marketdata_pipeline.database.metadata import chunks
 from marketdata_pipeline.domain.bars import COLUMNS, labels_of
@@ -29,6 +29,13 @@ MOST_INLINE = 4096
 """Rows above which a chunk is a file of its own instead of a value in the catalog."""
 _Span = Row[int, int]
 _ChunkRow = Row[*tuple[Any, ...]]
+_INSERT = insert(chunks)
+_ALL = (
+    select(chunks)
+    .where(chunks.c.series_id == bindparam("series_id"))
+    .order_by(chunks.c.seq, chunks.c.id)
+)
+_OVERLAPPING = _ALL.where(chunks.c.ts_max >= bindparam("start"), chunks.c.ts_min < bindparam("end"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +94,18 @@ def insert_pieces(
         for piece in pieces
     ]
     if rows:
-        connection.execute(insert(chunks), rows)
+        connection.execute(_INSERT, rows)
 
 
-def overlapping(series_id: int, within: TimeRange | None) -> Select[Any]:
+def overlapping(
+    connection: Connection, series_id: int, within: TimeRange | None
+) -> Sequence[_ChunkRow]:
     """The chunks that may hold a label in ``within`` (None: all), the winning ones last."""
-    wanted = select(chunks).where(chunks.c.series_id == series_id)
-    if within is not None:
-        wanted = wanted.where(
-            chunks.c.ts_max >= to_micros(within.start), chunks.c.ts_min < to_micros(within.end)
-        )
-    return wanted.order_by(chunks.c.seq, chunks.c.id)
+    asked = {"series_id": series_id}
+    if within is None:
+        return connection.execute(_ALL, asked).all()
+    asked |= {"start": to_micros(within.start), "end": to_micros(within.end)}
+    return connection.execute(_OVERLAPPING, asked).all()
 
 
 def bars_in(

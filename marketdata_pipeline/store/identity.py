@@ -5,7 +5,7 @@ Not here: what is known of them (ledger, catalog).
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, bindparam, select
 
 from marketdata_pipeline.database.dialect import insert_missing, one_of
 from marketdata_pipeline.database.metadata import instruments
@@ -13,11 +13,14 @@ from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 
+_INSTRUMENT = select(instruments.c.id).where(instruments.c.key == bindparam("key"))
+_SERIES = select(series_table.c.id).where(series_table.c.key == bindparam("key"))
+
 
 def instrument_id(connection: Connection, instrument: Instrument) -> int:
     """The id of the instrument's row, which is made where it is missing."""
-    wanted = select(instruments.c.id).where(instruments.c.key == instrument.key)
-    found = connection.execute(wanted).scalar()
+    wanted = {"key": instrument.key}
+    found = connection.execute(_INSTRUMENT, wanted).scalar()
     if found is None:
         insert_missing(
             connection,
@@ -28,7 +31,7 @@ def instrument_id(connection: Connection, instrument: Instrument) -> int:
                 "venue": instrument.venue.calendar,
             },
         )
-        found = connection.execute(wanted).scalar_one()
+        found = connection.execute(_INSTRUMENT, wanted).scalar_one()
     return int(found)
 
 
@@ -49,7 +52,8 @@ def series_id(connection: Connection, series: Series) -> int:
             "timeframe": str(series.timeframe),
         }
         insert_missing(connection, series_table, row)
-    return connection.execute(_id_of(series)).scalar_one() if found is None else found
+        found = connection.execute(_SERIES, {"key": str(series)}).scalar_one()
+    return found
 
 
 def lock_series(connection: Connection, series: Series) -> int:
@@ -60,11 +64,7 @@ def lock_series(connection: Connection, series: Series) -> int:
 
 def known_series_id(connection: Connection, series: Series) -> int | None:
     """The id of the series' row, or None where it has none."""
-    return connection.execute(_id_of(series)).scalar()
-
-
-def _id_of(series: Series) -> Select[int]:
-    return select(series_table.c.id).where(series_table.c.key == str(series))
+    return connection.execute(_SERIES, {"key": str(series)}).scalar()
 
 
 def versions(connection: Connection, series: Iterable[Series]) -> dict[Series, int]:

@@ -13,7 +13,9 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Text,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -37,6 +39,27 @@ from marketdata_pipeline.domain.coverage import Coverage, Reached, Span, SpanKin
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
 from marketdata_pipeline.store.write import Fetch, Write
 
+_FACTS = {
+    name: func.coalesce(bindparam(f"told_{name}", type_=Text), instruments.c[name])
+    for name in ("currency", "first_trade", "asset_class")
+}
+_NOTE = update(instruments).where(instruments.c.id == bindparam("of")).values(_FACTS)
+_NOTE_NEWS = _NOTE.where(
+    or_(*(instruments.c[name].is_distinct_from(told) for name, told in _FACTS.items()))
+)
+_INSERT_FETCH = insert(fetches).returning(fetches.c.id)
+_COVERAGE = (
+    select(coverage).where(coverage.c.series_id == bindparam("of")).order_by(coverage.c.start)
+)
+_COVER = insert(coverage)
+_UNCOVER = delete(coverage).where(
+    coverage.c.series_id == bindparam("of"), coverage.c.start == bindparam("at")
+)
+_ACTIONS = select(actions).where(actions.c.instrument_id == bindparam("of"))
+_ACTION_COVERAGE = select(action_coverage).where(action_coverage.c.instrument_id == bindparam("of"))
+_COVER_ACTIONS = insert(action_coverage)
+_UNCOVER_ACTIONS = delete(action_coverage).where(action_coverage.c.instrument_id == bindparam("of"))
+
 
 def insert_fetch(connection: Connection, write: Write, series_id: int, committed_at: int) -> int:
     """Enter the fetch; its id."""
@@ -59,7 +82,7 @@ def insert_fetch(connection: Connection, write: Write, series_id: int, committed
         "base_version": fetch.base_version,
         "run_id": fetch.run_id,
     }
-    return int(connection.execute(insert(fetches).values(row).returning(fetches.c.id)).scalar_one())
+    return int(connection.execute(_INSERT_FETCH, row).scalar_one())
 
 
 def spans_of(rows: Iterable[Row[*tuple[Any, ...]]]) -> Coverage:
@@ -96,22 +119,16 @@ def change_coverage(
     connection: Connection, series_id: int, change: Callable[[Coverage], Coverage]
 ) -> Coverage:
     """Apply a function to the coverage as it is now, the series' row being locked; the result."""
-    ours = coverage.c.series_id == series_id
-    rows = connection.execute(select(coverage).where(ours).order_by(coverage.c.start))
-    before = spans_of(rows)
+    before = spans_of(connection.execute(_COVERAGE, {"of": series_id}))
     after = change(before)
-    kept = set(after.spans)
+    kept, known = set(after.spans), set(before.spans)
     gone = [one for one in before.spans if one not in kept]
-    known = set(before.spans)
     if gone:
-        starts = [to_micros(one.within.start) for one in gone]
-        for at in range(0, len(starts), 500):
-            connection.execute(
-                delete(coverage).where(ours, coverage.c.start.in_(starts[at : at + 500]))
-            )
+        starts = [{"of": series_id, "at": to_micros(one.within.start)} for one in gone]
+        connection.execute(_UNCOVER, starts)
     fresh = [_span_row(one, series_id) for one in after.spans if one not in known]
     if fresh:
-        connection.execute(insert(coverage), fresh)
+        connection.execute(_COVER, fresh)
     return after
 
 
@@ -131,22 +148,16 @@ def lock_instrument(connection: Connection, write: Write, instrument_id: int) ->
 
     Nothing is locked where the write has no actions and says nothing new of the instrument.
     """
-    row = instruments.c
     facts = {
         "currency": write.fetch.currency,
         "first_trade": None if write.first_trade is None else write.first_trade.isoformat(),
         "asset_class": None if write.asset_class is None else str(write.asset_class),
     }
-    statement = update(instruments).where(row.id == instrument_id)
-    if not write.actions and write.actions_within is None:
-        told = {name: value for name, value in facts.items() if value is not None}
-        if not told:
-            return
-        news = [row[name].is_distinct_from(value) for name, value in told.items()]
-        statement = statement.where(or_(*news))
-    connection.execute(
-        statement.values({name: func.coalesce(value, row[name]) for name, value in facts.items()})
-    )
+    told = {"of": instrument_id, **{f"told_{name}": value for name, value in facts.items()}}
+    if write.actions or write.actions_within is not None:
+        connection.execute(_NOTE, told)
+    elif any(value is not None for value in facts.values()):
+        connection.execute(_NOTE_NEWS, told)
 
 
 def add_actions(connection: Connection, write: Write, instrument_id: int, fetch_id: int) -> None:
@@ -175,19 +186,19 @@ def _forget_restated(connection: Connection, write: Write, instrument_id: int) -
     if not splits_of(write.actions):
         return
     ours = actions.c.instrument_id == instrument_id
-    known = [action_of(row) for row in connection.execute(select(actions).where(ours))]
+    known = [action_of(row) for row in connection.execute(_ACTIONS, {"of": instrument_id})]
     for gone in restated(known, write.actions):
         same = (actions.c.ex_date == gone.ex_date.isoformat(), actions.c.kind == gone.kind.value)
         connection.execute(delete(actions).where(ours, *same))
 
 
 def _extend_action_coverage(connection: Connection, within: TimeRange, instrument_id: int) -> None:
-    ours = action_coverage.c.instrument_id == instrument_id
-    before = ranges_of(connection.execute(select(action_coverage).where(ours)).all())
+    ours = {"of": instrument_id}
+    before = ranges_of(connection.execute(_ACTION_COVERAGE, ours).all())
     after = merge([*before, within])
     if after == merge(before):
         return
-    connection.execute(delete(action_coverage).where(ours))
+    connection.execute(_UNCOVER_ACTIONS, ours)
     rows = [
         {
             "instrument_id": instrument_id,
@@ -196,7 +207,7 @@ def _extend_action_coverage(connection: Connection, within: TimeRange, instrumen
         }
         for one in after
     ]
-    connection.execute(insert(action_coverage), rows)
+    connection.execute(_COVER_ACTIONS, rows)
 
 
 def ranges_of(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[TimeRange]:

@@ -4,9 +4,10 @@ Not here: encoding its bars beforehand, and making the transaction again (bars).
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, update
+from sqlalchemy import BigInteger, Connection, UpdateBase, bindparam, case, update
 
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.metadata import series as series_table
@@ -55,22 +56,15 @@ class Transaction:
 
     def _raise_version(self, connection: Connection, series: int, rows_new: int, now: int) -> int:
         """Lock the series' row, demanding the expected version of it."""
-        row = series_table.c
-        statement = update(series_table).where(row.id == series)
-        if self.expected_version is not None:
-            statement = statement.where(row.version == self.expected_version)
-        values: dict[str, Any] = {"rows": row.rows + rows_new}
-        if not self.write.aside:
-            errors = dict.fromkeys(("error_category", "error_message", "error_at"))
-            values |= {"updated_at": now, **errors}
+        statement = _raising(
+            expected=self.expected_version is not None,
+            aside=self.write.aside,
+            bars=bool(self.pieces),
+        )
+        given = {"of": series, "rows_new": rows_new, "now": now, "expected": self.expected_version}
         if self.pieces:
-            first, last = self.pieces[0].ts_min, self.pieces[-1].ts_max
-            values |= {
-                "version": row.version + 1,
-                "first_ts": case((row.first_ts < first, row.first_ts), else_=first),
-                "last_ts": case((row.last_ts > last, row.last_ts), else_=last),
-            }
-        raised = connection.execute(statement.values(values).returning(row.version)).scalar()
+            given |= {"first": self.pieces[0].ts_min, "last": self.pieces[-1].ts_max}
+        raised = connection.execute(statement, given).scalar()
         if raised is None:
             raise stale(self.write.series)
         return int(raised)
@@ -80,9 +74,30 @@ class Transaction:
         span = TimeRange(
             from_micros(self.pieces[0].ts_min), from_micros(self.pieces[-1].ts_max) + MICROSECOND
         )
-        found = connection.execute(chunk_rows.overlapping(series, span)).all()
+        found = chunk_rows.overlapping(connection, series, span)
         if len(chunk_rows.bars_in(found, self.files, self.write.series, span).ts):
             raise stale(self.write.series)
+
+
+@cache
+def _raising(*, expected: bool, aside: bool, bars: bool) -> UpdateBase:
+    """The statement that raises a series' version where there are bars; made once of each kind."""
+    row = series_table.c
+    statement = update(series_table).where(row.id == bindparam("of"))
+    if expected:
+        statement = statement.where(row.version == bindparam("expected"))
+    values: dict[str, Any] = {"rows": row.rows + bindparam("rows_new", type_=BigInteger)}
+    if not aside:
+        errors = dict.fromkeys(("error_category", "error_message", "error_at"))
+        values |= {"updated_at": bindparam("now"), **errors}
+    if bars:
+        first, last = (bindparam(name, type_=BigInteger) for name in ("first", "last"))
+        values |= {
+            "version": row.version + 1,
+            "first_ts": case((row.first_ts < first, row.first_ts), else_=first),
+            "last_ts": case((row.last_ts > last, row.last_ts), else_=last),
+        }
+    return statement.values(values).returning(row.version)
 
 
 def stale(series: Series) -> Stale:

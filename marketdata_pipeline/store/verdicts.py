@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, bindparam, select
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of, upsert, wall_micros
@@ -20,6 +20,9 @@ from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.store import identity
+
+_JUDGED = select(series_table.c.key, quality).join_from(quality, series_table)
+_OF_SERIES = _JUDGED.where(series_table.c.key == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,12 @@ class Verdicts:
     def of(self, series: Series) -> dict[str, Verdict]:
         """The verdicts on a series by rule; empty where it was never judged."""
         with reading(self._engine) as connection:
-            rows = connection.execute(_judged().where(series_table.c.key == str(series)))
+            rows = connection.execute(_OF_SERIES, {"key": str(series)})
             return {row.rule: _verdict(row) for row in rows}
 
     def all(self, rule: str, among: Iterable[Series] | None = None) -> dict[Series, Verdict]:
         """The verdict of a rule on every series that it judged, or on those ``among`` some."""
-        wanted = _judged().where(quality.c.rule == rule)
+        wanted = _JUDGED.where(quality.c.rule == rule)
         with reading(self._engine) as connection:
             if among is not None:
                 keys = [str(one) for one in among]
@@ -82,8 +85,7 @@ class Verdicts:
         longer, and what nobody tracks and no provider has, says nothing about what is kept.
         """
         wanted = (
-            _judged()
-            .add_columns(
+            _JUDGED.add_columns(
                 series_table.c.timeframe,
                 series_table.c.rows,
                 series_table.c.last_ts,
@@ -117,10 +119,6 @@ def _is_tracked(row: Row[*tuple[Any, ...]]) -> bool:
 
 def _counts(row: Row[*tuple[Any, ...]]) -> bool:
     return _is_tracked(row) or bool(row.timeframes is None and row.rows)
-
-
-def _judged() -> Select[*tuple[Any, ...]]:
-    return select(series_table.c.key, quality).join_from(quality, series_table)
 
 
 def _verdict(row: Row[*tuple[Any, ...]]) -> Verdict:
