@@ -66,7 +66,7 @@ class Choice:
             known = ", ".join(sorted({str(one) for one in of_each.values()}))
             raise BadInput(
                 f"none of {len(kept)} tracked instruments is of the class {self.asset_class}; "
-                f"there are: {known}"
+                f"there are: {known} (an ETF or a fund counts as equity until its first update)"
             )
         return found
 

@@ -90,7 +90,7 @@ def refresh(
 
 def _within(start: str, end: str) -> TimeRange | None:
     if end and not start:
-        raise BadInput("--end needs --start; give both, or neither")
+        raise BadInput("--end needs --start; give that too")
     return label_range(start or None, end or None)
 
 

@@ -5,6 +5,7 @@ Not here: the simulator; it is a process of its own.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ _MODULE = "marketdata_pipeline.simulator"
 _TRIES = 100
 _PAUSE = 0.1
 _SEED = 1
+_QUOTA = re.compile(r"[1-9]\d{0,6}/[1-9]\d{0,5}", re.ASCII)
 
 
 HistoryOption = Annotated[
@@ -50,6 +52,8 @@ def simulate(
     With --history the home is made where there is none.
     """
     state = state_of(context)
+    if quota and not _QUOTA.fullmatch(quota):
+        raise BadInput(f"{quota!r} is no quota; write requests/seconds, e.g. 2000/3600")
     if history is not None or seed is not None:
         folder, database = state.settings.home, state.settings.database
         replay_home(folder, database, history, seed).engine.dispose()

@@ -20,7 +20,7 @@ from marketdata_pipeline.cli.state import State, console, state_of
 from marketdata_pipeline.cli.words import load_line, rate_line, turns_line
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.errors import BadInput, MarketDataError
+from marketdata_pipeline.errors import BadInput, MarketDataError, StoreError
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.orchestrator import Runs, latest_runs
 from marketdata_pipeline.reading.data import Overview
@@ -72,8 +72,11 @@ def _watch(state: State, home: Home, every: float, *, as_json: bool) -> None:
     with suppress(KeyboardInterrupt), Live(console=out, screen=True, auto_refresh=False) as live:
         live.update("looking ...", refresh=True)  # calendars and Dagster take their second
         while True:
-            picture = replace(_look(state, home), hint="Ctrl-C ends this")
-            live.update(screen(picture, out.size), refresh=True)
+            try:
+                picture = replace(_look(state, home), hint="Ctrl-C ends this")
+                live.update(screen(picture, out.size), refresh=True)
+            except StoreError as error:  # busy for once, or gone: it is looked at again
+                live.update(f"{error}\nlooking again ... (Ctrl-C ends this)", refresh=True)
             home.clock.sleep(every)
 
 

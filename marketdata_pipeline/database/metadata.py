@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision, oldest first; the last is the one that this code works with."""
 
 metadata = MetaData(
@@ -116,6 +116,7 @@ series = Table(
     _text("error_category", nullable=True),
     _text("error_message", nullable=True),
     _micros("error_at", nullable=True),
+    Column("shown_version", BigInteger, nullable=False, server_default="0"),  # last told to Dagster
     CheckConstraint("first_ts <= last_ts", name="span"),
     CheckConstraint("rows >= 0 AND version >= 0", name="counts"),
     Index(None, "instrument_id"),

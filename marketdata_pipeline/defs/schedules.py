@@ -9,7 +9,12 @@ import dagster as dg
 
 from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import UnknownSymbol
+from marketdata_pipeline.errors import (
+    ProviderTimeout,
+    RateLimited,
+    Unavailable,
+    UnknownSymbol,
+)
 from marketdata_pipeline.ingest.due import due_series, resting
 from marketdata_pipeline.ingest.runs import MASS, batches
 from marketdata_pipeline.ingest.track import series_of
@@ -20,11 +25,14 @@ bars_update = dg.define_asset_job(
     description="Update the series that the run's config lists (ops: ohlcv: config: series).",
 )
 
+_PASSING = (RateLimited.category, Unavailable.category, ProviderTimeout.category)
+"""Why an update failed that the next one may bring to its end."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
 ]
 
 
@@ -34,7 +42,8 @@ _UNFINISHED = [
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
         "Every 15 minutes: intraday series whose session is open, daily and weekly ones after the "
-        "close, holes that are due. Quotas bound it; a market that is closed costs nothing."
+        "close, holes that are due, what failed for a passing reason. Quotas bound it; a market "
+        "that is closed costs nothing."
     ),
 )
 def bars_refresh(
@@ -66,4 +75,7 @@ def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
     asleep = resting(opened.catalog.failing(UnknownSymbol.category), opened.clock.wall_now())
     awake = [one for one in tracked if one not in asleep and one.base not in asleep]
     reached = opened.store.reached(awake, market_now)
-    return due_series(awake, reached, market_now, delay=opened.refresh_delay)
+    due = set(due_series(awake, reached, market_now, delay=opened.refresh_delay))
+    for category in _PASSING:  # an older window of it may be missing behind a newer one
+        due.update(opened.catalog.failing(category))
+    return [one for one in awake if one in due]

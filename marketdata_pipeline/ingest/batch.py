@@ -176,4 +176,6 @@ class Batch:
             judgement=judgement,
             error=error,
             seconds=seconds,
+            version=stored.version,
+            shown=stored.shown,
         )

@@ -25,6 +25,7 @@ class Outcome:
         judgement: None where the update failed before anything could be judged.
         error: why it is not up to date; what was stored before the error stays.
         seconds: wall seconds it took.
+        version: of what is stored now; ``shown``: the one that Dagster was last told of.
     """
 
     series: Series
@@ -39,3 +40,10 @@ class Outcome:
     judgement: Judgement | None
     error: MarketDataError | None
     seconds: float
+    version: int = 0
+    shown: int = 0
+
+    @property
+    def unseen(self) -> bool:
+        """Bars are stored that Dagster was not told of: a run ended before it could."""
+        return self.version > self.shown

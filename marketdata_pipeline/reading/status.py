@@ -21,7 +21,7 @@ class ClassCoverage:
     """The kept series of one asset class and timeframe.
 
     Attributes:
-        series: those that are tracked, and others that have bars.
+        series: those that are tracked, and others that have bars and were not given up.
         complete: those that pass the rule ``completeness``.
         completeness: its mean score, 0 to 1; a series that was never judged counts as 0.
         failing: those whose last update failed.

@@ -32,8 +32,9 @@ class Quota:
     seconds: int
 
     def __post_init__(self) -> None:
-        if self.requests < 1 or self.seconds < 1:
-            raise BadInput("a quota is requests/seconds, both above 0, e.g. 2000/3600")
+        whole = type(self.requests) is type(self.seconds) is int
+        if not whole or self.requests < 1 or self.seconds < 1:
+            raise BadInput("a quota is requests/seconds, whole and above 0, e.g. 2000/3600")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -107,18 +108,19 @@ class Limits:
         return {"quota": quota, "latency": asdict(self.latency)}
 
     def change(self, body: bytes) -> None:
-        """Take what a JSON object says of ``quota`` (null: none) and ``latency``; the rest stays.
+        """Take what a JSON object says of ``quota`` and ``latency`` (null: none); the rest stays.
 
         Raises:
             BadInput: no JSON, an unknown field, a malformed value.
         """
         try:
             said = dict(json.loads(body))
-            quota = said.pop("quota", None) if "quota" in said else self.written()["quota"]
-            latency = said.pop("latency", None) or asdict(self.latency)
+            now = self.written()
+            quota, latency = (said.pop(name, now[name]) for name in ("quota", "latency"))
             if said:
                 raise BadInput(f"a limit has no {', '.join(sorted(said))}")
-            fresh = None if quota is None else Quota(**quota), Latency(**latency)
+            slow = Latency() if latency is None else Latency(**(now["latency"] | latency))
+            fresh = None if quota is None else Quota(**quota), slow
         except (ValueError, TypeError) as error:
             raise BadInput(f"that is no limit: {error}") from error
         if fresh[0] != self.quota:

@@ -73,6 +73,11 @@ class TradingDay:
     regular: Period
     post: Period
 
+    @property
+    def begins(self) -> int:
+        """Its first second, trading before hours included."""
+        return min(self.pre.start, self.regular.start)
+
 
 def meta_of(market: Market, ask: Ask, shown: pd.DataFrame) -> dict[str, Any]:
     """The meta object for the rows that the reply shows."""
@@ -191,8 +196,10 @@ def _trading_periods(
         return {}
     if shown.empty:
         return {"tradingPeriods": {"pre": [], "post": []}} if ask.prepost else {}
-    last = datetime.fromtimestamp(int(shown.index[-1]), UTC)
-    days = trading_days(instrument, int(shown.index[0]), last)
+    first, last = int(shown.index[0]), int(shown.index[-1])
+    # (the session of a Sunday evening's row is Monday's)
+    around = datetime.fromtimestamp(last, UTC) + timedelta(days=3)
+    days = [one for one in trading_days(instrument, first, around) if one.begins <= last]
     if not ask.prepost:
         return {"tradingPeriods": [[day.regular.written(zone)] for day in days]}
     names = ("pre", "post", "regular")

@@ -81,7 +81,7 @@ class MixedHistory:
         if found is None:
             made = self.synthetic.listing(instrument, now)
             return replace(made, sources=dict.fromkeys(Timeframe, self.synthetic.name))
-        days = Days(found.bars[Timeframe.D1], found.actions)
+        days = _as_days(found)
         sources = dict.fromkeys(Timeframe, self.synthetic.name)
         for timeframe in (Timeframe.D1, Timeframe.W1):
             sources[timeframe] = self.recorded.name
@@ -91,6 +91,12 @@ class MixedHistory:
             listed=found.first_trade,
             sources=sources,
         )
+
+
+@lru_cache(maxsize=_KEPT)
+def _as_days(listing: Listing) -> Days:
+    """The same object each time: frames are kept by it."""
+    return Days(listing.bars[Timeframe.D1], listing.actions)
 
 
 @lru_cache(maxsize=_KEPT)

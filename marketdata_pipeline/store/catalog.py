@@ -3,12 +3,12 @@
 Not here: bars and coverage (bars), and tracking.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select, true, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select, true, update
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of, wall_micros
@@ -60,7 +60,7 @@ class SeriesSummary:
         rows, first, last: what is stored; labels, None where nothing is.
         provider, origin: of the newest fetch that brought bars; empty where there is none.
         requests: HTTP requests that all its fetches took.
-        version: rises with each write of bars.
+        version: rises with each write of bars; ``shown`` is the one that Dagster was last told of.
         updated_at: wall instant of the last successful write, bars or not.
         error_category, error_message, error_at: of the last update, where that one failed.
     """
@@ -73,6 +73,7 @@ class SeriesSummary:
     origin: str = ""
     requests: int = 0
     version: int = 0
+    shown: int = 0
     updated_at: datetime | None = None
     error_category: str | None = None
     error_message: str | None = None
@@ -175,6 +176,22 @@ class Catalog:
             rows = connection.execute(wanted).all()
         return {Series.parse(row.key): from_micros(row.error_at) for row in rows}
 
+    def note_shown(self, versions: Mapping[Series, int]) -> None:
+        """Dagster was told of these series at these versions."""
+        if not versions:
+            return
+        row = series_table.c
+        statement = (
+            update(series_table)
+            .where(row.key == bindparam("told"), row.shown_version < bindparam("version_told"))
+            .values(shown_version=bindparam("version_told"))
+        )
+        rows = [{"told": str(one), "version_told": at} for one, at in versions.items()]
+        rows.sort(key=lambda one: str(one["told"]))  # two runs lock rows in the same order
+        retry.write(
+            self._engine, self._clock, lambda connection: connection.execute(statement, rows)
+        )
+
     def _note(self, series: Series, category: str | None, message: str | None) -> None:
         def note(connection: Connection) -> None:
             known = identity.series_id(connection, series)
@@ -223,6 +240,7 @@ def _summary(row: _AnyRow, requests: dict[int, int], newest: dict[int, _AnyRow])
         origin="" if fetch is None else fetch.origin,
         requests=requests.get(row.id, 0),
         version=int(row.version),
+        shown=int(row.shown_version),
         updated_at=_instant(row.updated_at),
         error_category=row.error_category,
         error_message=row.error_message,

@@ -46,7 +46,8 @@ class StoredGroup:
     """Series that were asked for, alike in class and timeframe, and all tracked or none.
 
     Attributes:
-        series: those that are tracked or have bars.
+        series: those that are tracked; others once they have bars, unless their instrument is
+            tracked no longer (as ``Verdicts.kept`` has it).
         complete: those that pass the rule ``completeness``.
         completeness: the sum of that rule's scores, each 0 to 1; a series without verdict adds 0.
         failing: those whose last update failed.
@@ -150,12 +151,12 @@ def _tracked(connection: Connection) -> tuple[TrackedGroup, ...]:
 
 
 def _each_series() -> Subquery:
-    """Every series with its instrument, and 1 where it is tracked."""
+    """Every series with its instrument; 1 where it is tracked, or was and is no longer."""
     row, instrument, tracked = series_table.c, instruments.c, tracked_instruments.c
-    among = ("," + tracked.timeframes + ",").like("%," + row.timeframe + ",%")
+    named = ("," + tracked.timeframes + ",").like("%," + row.timeframe + ",%")
+    among = and_(named, tracked.untracked_at.is_(None))
     join = series_table.join(instruments).outerjoin(
-        tracked_instruments,
-        and_(tracked.instrument_id == row.instrument_id, tracked.untracked_at.is_(None)),
+        tracked_instruments, tracked.instrument_id == row.instrument_id
     )
     return (
         select(
@@ -163,6 +164,7 @@ def _each_series() -> Subquery:
             *(instrument[name] for name in ("key", "asset_class", "venue")),
             row.error_category.is_not(None).label("failing"),
             case((among, 1), else_=0).label("tracked"),
+            case((tracked.untracked_at.is_not(None), 1), else_=0).label("released"),
         )
         .select_from(join)
         .subquery()
@@ -184,7 +186,7 @@ def _stored(connection: Connection) -> tuple[StoredGroup, ...]:
             func.sum(case((each.c.failing, 1), else_=0)).label("failing"),
         )
         .select_from(join)
-        .where((each.c.tracked == 1) | (each.c.rows > 0))
+        .where((each.c.tracked == 1) | ((each.c.rows > 0) & (each.c.released == 0)))
         .group_by(*alike)
         .order_by(*alike)
     )

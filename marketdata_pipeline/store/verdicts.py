@@ -81,8 +81,8 @@ class Verdicts:
     def kept(self, rule: str, also: Collection[Series] = ()) -> dict[Series, Judged]:
         """The verdict of a rule on every series that counts, and on those named.
 
-        A series counts that is tracked, or that holds bars and never was. What is tracked no
-        longer, and what nobody tracks and no provider has, says nothing about what is kept.
+        A series counts that is tracked; another one once it holds bars, unless its instrument is
+        tracked no longer. Neither that one nor what no provider has says anything of what is kept.
         """
         wanted = (
             _JUDGED.add_columns(
@@ -118,7 +118,7 @@ def _is_tracked(row: Row[*tuple[Any, ...]]) -> bool:
 
 
 def _counts(row: Row[*tuple[Any, ...]]) -> bool:
-    return _is_tracked(row) or bool(row.timeframes is None and row.rows)
+    return _is_tracked(row) or bool(row.rows and row.untracked_at is None)
 
 
 def _verdict(row: Row[*tuple[Any, ...]]) -> Verdict:

@@ -70,7 +70,7 @@ def _kept(home: Home) -> tuple[list[str], dict[str, int], bytes]:
         ("backfill --class stocks", "'stocks' is no asset class; use one of equity, etf, index"),
         ("backfill --file none.txt", "none.txt cannot be read: No such file or directory"),
         ("backfill AAPL -t 7d", "'7d' is no timeframe"),
-        ("backfill AAPL --end 2024-01-01", "--end needs --start; give both, or neither"),
+        ("backfill AAPL --end 2024-01-01", "--end needs --start; give that too"),
         ("backfill AAPL --start 2999-01-01", "2999-01-01 is in the future"),
         ("backfill AAPL --start 2024-02-01 --end 2024-01-01", "the range ends"),
         ("simulate", "{home} is a live home and refuses the simulator; name a replay home"),

@@ -47,7 +47,8 @@ def test_a_class_of_which_nothing_is_tracked_is_said_with_those_that_are() -> No
         _chosen(asset_class="index")
     assert str(found.value) == (
         "none of 6 tracked instruments is of the class index; "
-        "there are: bond, crypto, equity, etf, fx"
+        "there are: bond, crypto, equity, etf, fx (an ETF or a fund counts as equity until its "
+        "first update)"
     )
 
 

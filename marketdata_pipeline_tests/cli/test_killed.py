@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pytest
 
@@ -70,3 +71,6 @@ def test_a_killed_run_that_is_started_again_ends_with_the_same_bars(tmp_path: Pa
         for key, bars in bars_of(home).items():
             assert len(bars) > 90, key
             pd.testing.assert_frame_equal(bars, expected[key], check_exact=True)
+        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+            told = instance.get_materialized_partitions(dg.AssetKey("ohlcv"))
+        assert told == set(SERIES), "Dagster shows all that is stored, whatever was killed"

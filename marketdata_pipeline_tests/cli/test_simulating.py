@@ -218,7 +218,8 @@ def test_a_wrong_quota_is_one_sentence(
 ) -> None:
     del replay
     monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(free_port()))
-    found = marketdata("simulate", "--quota", "fast")
+    found = marketdata("--home", "none", "simulate", "--quota", "fast", "--seed", "7")
+    assert listing(Path.cwd()) == [], "no home is made for it"
     assert found.sentence() == "'fast' is no quota; write requests/seconds, e.g. 2000/3600"
     assert found.code == 2
 

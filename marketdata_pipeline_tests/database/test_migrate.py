@@ -204,6 +204,10 @@ def _to(engine: Engine, target: str) -> None:
         (command.downgrade if down else command.upgrade)(config, target)
 
 
+_SERIES = (
+    "INSERT INTO instruments (key, asset_class, venue) VALUES ('AAPL', 'equity', 'XNYS')",
+    "INSERT INTO series (key, instrument_id, timeframe) VALUES ('AAPL|1d', 1, '1d')",
+)
 _HOME = (
     "INSERT INTO home (id, mode, history, market_start, wall_start, created_at) "
     "VALUES (1, 'replay', 'recorded', 10, 20, 30)"
@@ -228,16 +232,23 @@ def test_a_home_of_the_first_version_keeps_what_it_replays(database_url: str) ->
     engine.dispose()
 
 
-def test_the_second_version_has_a_way_back(database_url: str) -> None:
-    engine, first = open_engine(database_url), {}
-    _to(engine, "0001")
+@pytest.mark.parametrize("version", REVISIONS[1:])
+def test_each_version_has_a_way_back_to_the_one_before(database_url: str, version: str) -> None:
+    engine, before = open_engine(database_url), REVISIONS[REVISIONS.index(version) - 1]
+    _to(engine, before)
     with reading(engine) as connection:
-        first = shape_of(connection)
-    _to(engine, "0002")
+        shape = shape_of(connection)
+        counted = _autoincrementing(connection) if "sqlite" in database_url else set()
+    _to(engine, version)
     with writing(engine) as connection:
         connection.execute(text(_HOME))
-    _to(engine, "0001")
+        connection.execute(text(_SERIES[0]))
+        connection.execute(text(_SERIES[1]))
+    _to(engine, before)
     with reading(engine) as connection:
-        assert shape_of(connection) == first
+        assert shape_of(connection) == shape
+        if counted:
+            assert _autoincrementing(connection) == counted
         assert connection.execute(text("SELECT history FROM home")).scalar() == "recorded"
+        assert connection.execute(text("SELECT key FROM series")).scalar() == "AAPL|1d"
     engine.dispose()

@@ -111,16 +111,21 @@ class Stage:
 
 @dataclass
 class Choosy(TruthProvider):
-    """A provider of truth that does not know some instruments, and fails for others."""
+    """A provider of truth that does not know some instruments, and fails for others.
+
+    ``after``: how many requests of a series it answers before it fails.
+    """
 
     unknown: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
+    after: dict[Series, int] = field(default_factory=dict)
 
     def fetch(self, series: Series, window: TimeRange) -> Reply:
         key = series.instrument.key
         if key in self.unknown:
             raise UnknownSymbol(f"truth knows no {key}", provider="truth", series=str(series))
-        if key in self.down:
+        answered = sum(one == series for one, _ in self.asked)
+        if key in self.down or answered >= self.after.get(series, answered + 1):
             raise Unavailable(f"{series}: truth | is down", provider="truth", series=str(series))
         return super().fetch(series, window)
 

@@ -199,6 +199,32 @@ def test_a_provider_without_turns_fails_what_is_left_and_says_when(
     assert len(provider.asked) <= asked + 3, "those under way may still ask, nobody asks again"
 
 
+def test_what_dagster_was_not_told_of_is_told_by_the_next_run_once(stage: Stage) -> None:
+    """As after a run that was killed or interrupted between its bars and their event."""
+    stage.world.updater.update(Series.parse("AAPL|1d"))
+    assert stage.materialized() == set()
+    first, again = stage.by_config("AAPL|1d"), stage.by_config("AAPL|1d")
+    assert set(metadata(first)) == {"AAPL|1d"}
+    assert metadata(first)["AAPL|1d"]["new_bars"] == 0
+    assert metadata(again) == {}, "a refresh that brought nothing is no event"
+
+
+def test_what_a_body_could_not_finish_telling_is_told_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marketdata_pipeline.ingest.progress import RunLog
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RunLog, "lines", _interrupting)
+        stage.by_config("AAPL|1d", "MSFT|1d", "IBM|1d")
+    stage.by_config("AAPL|1d", "MSFT|1d", "IBM|1d")
+    assert stage.materialized() == {"AAPL|1d", "MSFT|1d", "IBM|1d"}
+
+
+def _interrupting(*_: object) -> list[object]:
+    raise OSError("the log is full")
+
+
 def test_pictures_are_left_out_above_the_limit(stage: Stage) -> None:
     stage.picture_limit = 1
     told = metadata(stage.by_range("AAPL|1d", "MSFT|1d"))

@@ -67,6 +67,25 @@ def test_what_is_tracked_and_due_becomes_one_run_without_partition_tags(stage: S
     assert request.tags == {}
 
 
+def test_a_month_of_minutes_that_broke_off_is_due_before_the_next_bar_closes(
+    stage: Stage, provider: Choosy
+) -> None:
+    """The newest window is stored, an older one failed: nothing new can close until Monday."""
+    minutes = Series.parse("AAPL|1m")
+    provider.truth = {minutes: walk(minutes, days("2024-02-16", "2024-03-16"))}
+    stage.track("AAPL", timeframes=("1m",))
+    provider.after = {minutes: 1}
+    first = stage.by_config("AAPL|1m")
+    assert not first.success
+    assert 0 < stage.world.store.read(minutes).index.size < 20 * 390
+    (request,) = _tick(stage)
+    assert _series(request) == ["AAPL|1m"]
+    provider.after = {}
+    assert stage.by_config("AAPL|1m").success
+    assert stage.world.store.read(minutes).index.size == 20 * 390
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+
+
 def test_the_run_that_is_asked_for_really_runs(stage: Stage) -> None:
     stage.track("AAPL", timeframes=("1d", "1wk"))
     (request,) = _tick(stage)

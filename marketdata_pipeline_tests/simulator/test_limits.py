@@ -70,13 +70,26 @@ def test_limits_change_while_it_runs() -> None:
         assert [one.status_code for one in answers] == [200, 429]
         assert answers[1].headers["Retry-After"] == "60"
         assert requests.post(page, json={"latency": {"median": 0}}, timeout=5).json()["quota"]
-        requests.post(page, json={"quota": None}, timeout=5)
+        requests.post(page, json={"latency": {"spread": 0.1}}, timeout=5)
+        said = requests.post(page, json={"latency": {"median": 0.002}}, timeout=5).json()
+        assert said["latency"] == {"median": 0.002, "spread": 0.1}, "what is not said stays"
+        said = requests.post(page, json={"latency": None, "quota": None}, timeout=5).json()
+        assert (said["latency"]["median"], said["quota"]) == (0.0, None)
         assert requests.get(chart, timeout=5).status_code == 200
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[1]", b'{"quota": 3}', b'{"pace": 1}', b'{"quota": {"requests": 0, "seconds": 1}}'],
+    [
+        b"{",
+        b"[1]",
+        b'{"quota": 3}',
+        b'{"pace": 1}',
+        b'{"quota": {"requests": 0, "seconds": 1}}',
+        b'{"quota": {"requests": NaN, "seconds": 60}}',
+        b'{"quota": {"requests": 1.5, "seconds": 60}}',
+        b'{"latency": {"median": "slow"}}',
+    ],
 )
 def test_a_limit_that_is_none_is_refused_and_changes_nothing(body: bytes) -> None:
     limits = Limits(Quota(5, 5))

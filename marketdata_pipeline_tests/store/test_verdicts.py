@@ -50,7 +50,7 @@ def test_what_is_tracked_no_longer_does_not_count(
     assert list(verdicts.kept("completeness", [COIN])) == [COIN], "but where it is asked for"
 
 
-def test_a_timeframe_beside_those_tracked_does_not_count(
+def test_a_timeframe_beside_those_tracked_does_not_count_before_it_has_bars(
     verdicts: Verdicts, engine: Engine, clock: FrozenClock
 ) -> None:
     others = tuple(one for one in Timeframe if one is not COIN.timeframe)

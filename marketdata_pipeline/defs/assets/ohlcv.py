@@ -6,7 +6,7 @@ run's config (schedules, mass work).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import dagster as dg
 
@@ -21,6 +21,7 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.progress import Progress, RunLog, SeriesDone
+from marketdata_pipeline.store.catalog import Catalog
 
 OHLCV = dg.AssetKey("ohlcv")
 
@@ -68,13 +69,18 @@ def ohlcv(
         failed: list[Outcome] = []
         log = RunLog(len(asked), opened.clock, opened.waits)
         updates = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
-        with closing(updates) as outcomes, materializations(context) as report:
+        with (
+            closing(updates) as outcomes,
+            _shown(opened.catalog) as told,
+            materializations(context) as report,
+        ):
             for outcome in outcomes:
                 _say(context.log, log.lines(outcome))
                 if outcome.error is not None:
                     failed.append(outcome)
-                elif keyed or outcome.rows_new:
+                elif keyed or outcome.rows_new or outcome.unseen:
                     store = opened.store if pictures else None
+                    told[outcome.series] = outcome.version
                     yield from report(materialization(OHLCV, outcome, store))
         yield from check_results(OHLCV, opened.updater.judge, asked)
         allowed = 0.0 if keyed else opened.failure_share
@@ -100,6 +106,17 @@ def _wanted(config: OhlcvConfig) -> TimeRange | None:
     if not (config.start and config.end):
         raise BadInput("give both start and end, or neither")
     return TimeRange(parse_instant(config.start), parse_instant(config.end))
+
+
+@contextmanager
+def _shown(catalog: Catalog) -> Iterator[dict[Series, int]]:
+    """Takes what Dagster is told of; noted once all of it is written.
+
+    Where a run ends before, its series are told of again by the next update of them.
+    """
+    told: dict[Series, int] = {}
+    yield told
+    catalog.note_shown(told)
 
 
 def _say(log: dg.DagsterLogManager, lines: Sequence[SeriesDone | Progress]) -> None:

@@ -1,0 +1,22 @@
+"""The version of each series that Dagster was last told of.
+
+Not here: telling it (defs). Series of earlier catalogs are told of once more.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Nothing was noted so far."""
+    shown = sa.Column("shown_version", sa.BigInteger(), nullable=False, server_default="0")
+    op.add_column("series", shown)
+
+
+def downgrade() -> None:
+    """What was noted is forgotten."""
+    with op.batch_alter_table("series", table_kwargs={"sqlite_autoincrement": True}) as table:
+        table.drop_column("shown_version")
