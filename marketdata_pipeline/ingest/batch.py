@@ -12,8 +12,9 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.errors import MarketDataError, RateLimited
-from marketdata_pipeline.ingest.judge import Judge
+from marketdata_pipeline.ingest.judge import Judge, Known
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.plan import label_floor
 from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
@@ -30,6 +31,7 @@ class Batch:
 
     Attributes:
         works: one for each instrument.
+        contract: the last verdict on each series' bars, where there is one.
         since: from when on instruments are tracked; None or absent: the usual depth.
         wanted: the range that was asked for, None: as tracked.
         stopped: no further instrument is begun.
@@ -40,6 +42,7 @@ class Batch:
     judge: Judge
     clock: Clock
     works: Mapping[Instrument, InstrumentWork]
+    contract: Mapping[Series, Verdict]
     since: Mapping[Instrument, datetime | None]
     wanted: TimeRange | None
     stopped: bool = False
@@ -117,14 +120,12 @@ class Batch:
             return error
         return None
 
-    def _noted(self, series: Series, error: MarketDataError | None) -> SeriesSummary:
-        """What is stored of the series, once its error is noted, or an earlier one cleared."""
+    def _note(self, stored: SeriesSummary, error: MarketDataError | None) -> None:
+        """Note the error of a series, or that an earlier one is over."""
         if error is not None:
-            self.catalog.record_error(series, error.category, str(error))
-        stored = self.catalog.summaries([series])[0]
-        if error is None and stored.error_category is not None:
-            self.catalog.clear_error(series)
-        return stored
+            self.catalog.record_error(stored.series, error.category, str(error))
+        elif stored.error_category is not None:
+            self.catalog.clear_error(stored.series)
 
     def _report(
         self,
@@ -140,17 +141,17 @@ class Batch:
             written = TimeRange(
                 min(one.start for one in tally.written), max(one.end for one in tally.written)
             )
-        stored, judgement = SeriesSummary(series), None
+        stored, judgement = work.stored[series], None
+        known = Known(
+            since=self.since.get(series.instrument),
+            first_trade=work.first_trade,
+            last=stored.last,
+            coverage=work.coverage[series],
+            contract=self.contract.get(series),
+        )
         try:
-            stored = self._noted(series, error)
-            judgement = self.judge.judge(
-                series,
-                since=self.since.get(series.instrument),
-                first_trade=work.first_trade,
-                last=stored.last,
-                coverage=work.coverage[series],
-                written=written,
-            )
+            self._note(stored, error)
+            judgement = self.judge.judge(series, known=known, written=written)
         except MarketDataError as failure:
             error = error or failure
         seconds = (self.clock.wall_now() - started).total_seconds()

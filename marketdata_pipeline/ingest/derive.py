@@ -31,12 +31,12 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.plan import after_listing
 from marketdata_pipeline.ingest.settle import commit_over
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Write
+from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Write
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a derived series is made from: its base's coverage, origin, actions and changes.
+    """What a derived series is made from: its base's coverage, origin, version, actions, changes.
 
     Before ``first_trade`` nothing is needed of the base. ``changed`` is the label range in which
     the base has other bars than at the last derivation; None: none.
@@ -44,6 +44,7 @@ class Base:
 
     coverage: Coverage
     origin: str
+    version: int
     actions: tuple[Action, ...]
     changed: TimeRange | None
     first_trade: date | None = None
@@ -127,17 +128,15 @@ def write_derived(
     base: Base,
     clock: Clock,
     run_id: str | None,
-) -> tuple[int, Coverage]:
+) -> Committed:
     """Derive ``parts`` (aligned, base answered) and store bars and coverage in one transaction.
-
-    Returns the number of new bars, and the coverage as it is now.
 
     A bar whose base has a hole is made of what is there, and its range is a hole that is due when
     the base's is; a bar that reaches out of the base's depth is not made.
     """
     scope = TimeRange(parts[0].start, parts[-1].end)
-    stored = store.snapshot(Series(series.instrument, _base_timeframe(series)), scope)
-    made = derive(stored.bars, series, base.actions)
+    stored = store.read(Series(series.instrument, _base_timeframe(series)), scope)
+    made = derive(stored, series, base.actions)
     spans = [one for part in parts for one in _projected(series, part, base.coverage)]
     good = [one.within for one in spans if one.kind is not SpanKind.OUT_OF_DEPTH]
     keep = np.zeros(len(made), dtype=bool)
@@ -157,7 +156,8 @@ def write_derived(
         fetched_at=clock.wall_now(),
         requests=0,
         dropped=(),
-        base_version=stored.version,
+        # Not that of the bars read just now: what others wrote since is derived next time.
+        base_version=base.version,
         run_id=run_id,
     )
 

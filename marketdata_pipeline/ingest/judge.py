@@ -37,6 +37,25 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What an update knows of a series.
+
+    Attributes:
+        since: from when on it is tracked; None: the usual depth.
+        first_trade: the listing's first day.
+        last: label of the newest stored bar; None: none is stored.
+        coverage: of the whole series.
+        contract: the last verdict on its bars; None: never judged.
+    """
+
+    since: datetime | None
+    first_trade: date | None
+    last: datetime | None
+    coverage: Coverage
+    contract: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """Re-reads what is stored, applies RULES and keeps the verdicts."""
 
@@ -45,23 +64,13 @@ class Judge:
     clock: Clock
     thresholds: Thresholds
 
-    def judge(
-        self,
-        series: Series,
-        *,
-        since: datetime | None,
-        first_trade: date | None,
-        last: datetime | None,
-        coverage: Coverage,
-        written: TimeRange | None,
-    ) -> Judgement:
+    def judge(self, series: Series, *, known: Known, written: TimeRange | None) -> Judgement:
         """Judge a series; bars of the range ``written`` (None: nothing) are validated anew.
 
         The contract's verdict of an earlier write stays until bars are written again; one that
         failed is looked at over the whole series.
         """
-        earlier = self.verdicts.of(series)
-        contract_failed = "bars_contract" in earlier and not earlier["bars_contract"].passed
+        contract_failed = known.contract is not None and not known.contract.passed
         if written is None and not contract_failed:
             bars = contract.empty()
         else:
@@ -70,16 +79,16 @@ class Judge:
         evidence = Evidence(
             series=series,
             bars=bars,
-            coverage=coverage,
-            wanted=wanted_range(series, since, None, now),
-            first_trade=first_trade,
-            last=last,
+            coverage=known.coverage,
+            wanted=wanted_range(series, known.since, None, now),
+            first_trade=known.first_trade,
+            last=known.last,
             market_now=now,
             thresholds=self.thresholds,
         )
         found = {name: rule(evidence) for name, rule in RULES.items()}
-        if not len(bars) and "bars_contract" in earlier:
-            found["bars_contract"] = earlier["bars_contract"]
+        if not len(bars) and known.contract is not None:
+            found["bars_contract"] = known.contract
         self.verdicts.put(series, found)
         return Judgement(found, found["completeness"].score)
 

@@ -23,7 +23,7 @@ from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
 from marketdata_pipeline.quality.plausible import contradicted_split
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.write import Fetch, FetchKind, Snapshot, Stale, Write
+from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Stale, Write
 
 _ATTEMPTS = 20
 _NEIGHBOURS = timedelta(days=10)
@@ -44,22 +44,13 @@ class Listing:
     too_old: TimeRange | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a settled reply came to: new bars, the coverage now, bars that the reply had."""
-
-    rows_new: int
-    coverage: Coverage
-    rows: int
-
-
 def settle(
     store: BarStore,
     reply: Reply,
     parts: Sequence[TimeRange],
     known: Sequence[Action],
     listing: Listing,
-) -> Stored:
+) -> Committed:
     """Store the ``parts`` of a reply that were missing, in one transaction with their coverage.
 
     Bars that a later fetch already holds are left out; expected bars that neither the reply nor
@@ -80,8 +71,7 @@ def settle(
         keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
         return _write(reply, settled, parts, keep, stored, listing)
 
-    rows_new, coverage = commit_over(store, reply.series, _padded(reply.window), judged)
-    return Stored(rows_new, coverage, len(settled.bars))
+    return commit_over(store, reply.series, _padded(reply.window), judged)
 
 
 def commit_over(
@@ -89,13 +79,11 @@ def commit_over(
     series: Series,
     around: TimeRange,
     judged: Callable[[Snapshot], tuple[Write, bool]],
-) -> tuple[int, Coverage]:
+) -> Committed:
     """Write what ``judged`` makes of the stored bars; judge again whenever they changed meanwhile.
 
     ``judged`` also says whether it relied on what is stored beyond the bars that it replaces, as a
     hole does, which says that no bar is there.
-
-    Returns the number of new bars, and the coverage as it is now.
 
     Raises:
         WriteConflict: they kept changing.
@@ -105,10 +93,9 @@ def commit_over(
         write, relied = judged(stored)
         expected = stored.version if relied or _touches(write.bars, stored) else None
         try:
-            committed = store.commit(write, expected_version=expected)
+            return store.commit(write, expected_version=expected)
         except Stale:
             continue
-        return committed.rows_new, committed.coverage
     raise WriteConflict(f"{series}: other writers kept changing it; run the same again")
 
 
@@ -130,11 +117,8 @@ def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
 
 def refused(
     store: BarStore, series: Series, parts: Sequence[TimeRange], fetch: Fetch, listing: Listing
-) -> Coverage:
-    """Remember that a provider does not go back so far: a hole, asked again ever more rarely.
-
-    Returns the coverage as it is now.
-    """
+) -> Committed:
+    """Remember that a provider does not go back so far: a hole, asked again ever more rarely."""
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         present = contract.labels_of(stored.bars)
@@ -142,7 +126,7 @@ def refused(
         cover = _covering(parts, absent, listing, fetch.market_at)
         return Write(series, fetch, coverage=cover), True
 
-    return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)[1]
+    return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)
 
 
 def _padded(window: TimeRange) -> TimeRange:

@@ -21,7 +21,7 @@ from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.work import InstrumentWork
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.catalog import Catalog, SeriesSummary
 from marketdata_pipeline.store.tracking import Tracking
 
 Reports = SimpleQueue[Outcome | BaseException | None]
@@ -67,6 +67,7 @@ class Updater:
             judge=self.judge,
             clock=self.clock,
             works=self._works(series, run_id),
+            contract=self.judge.verdicts.all("bars_contract", among=series),
             since={one.instrument: one.since for one in self.tracking.all()},
             wanted=wanted,
         )
@@ -90,14 +91,17 @@ class Updater:
         coverage: dict[Instrument, dict[Series, Coverage]] = defaultdict(dict)
         for one, spans in self.store.coverage(everything).items():
             coverage[one.instrument][one] = spans
+        stored: dict[Instrument, dict[Series, SeriesSummary]] = defaultdict(dict)
+        for summary in self.catalog.summaries(everything):
+            stored[summary.series.instrument][summary.series] = summary
         actions, facts = self.catalog.known_actions(coverage), self.catalog.facts(coverage)
         return {
             one: InstrumentWork(
                 instrument=one,
                 providers=self.providers,
                 store=self.store,
-                catalog=self.catalog,
                 clock=self.clock,
+                stored=stored[one],
                 coverage=coverage[one],
                 actions=actions[one].actions,
                 actions_known=list(actions[one].covered),

@@ -31,8 +31,8 @@ from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, se
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.catalog import Catalog
-from marketdata_pipeline.store.write import Fetch, FetchKind
+from marketdata_pipeline.store.catalog import SeriesSummary
+from marketdata_pipeline.store.write import Committed, Fetch, FetchKind
 
 _log = get_logger(__name__)
 _OVERLAP = timedelta(days=10)
@@ -77,8 +77,8 @@ class InstrumentWork:
     instrument: Instrument
     providers: Sequence[Provider]
     store: BarStore
-    catalog: Catalog
     clock: Clock
+    stored: dict[Series, SeriesSummary]
     coverage: dict[Series, Coverage]
     actions: tuple[Action, ...]
     actions_known: list[TimeRange]
@@ -182,7 +182,7 @@ class InstrumentWork:
                 run_id=self.run_id,
             )
             listing = Listing(self.first_trade, self.run_id, request.too_old)
-            self.coverage[series] = refused(self.store, series, ask.parts, fetch, listing)
+            self._note(series, refused(self.store, series, ask.parts, fetch, listing))
             raise
 
     def _plan(self, provider: Provider, series: Series, wanted: TimeRange) -> Plan:
@@ -242,11 +242,16 @@ class InstrumentWork:
     def _settle(self, reply: Reply, request: _Request, tally: Tally) -> None:
         listing = Listing(self.first_trade, self.run_id, request.too_old)
         parts = request.ask.parts
-        stored = settle(self.store, reply, parts, self.actions, listing=listing)
-        self.coverage[reply.series] = stored.coverage
-        tally.rows_new += stored.rows_new
-        if stored.rows:
+        committed = settle(self.store, reply, parts, self.actions, listing=listing)
+        self._note(reply.series, committed)
+        tally.rows_new += committed.rows_new
+        if committed.brought:
             tally.written.append(reply.window)
+
+    def _note(self, series: Series, committed: Committed) -> None:
+        """Whoever else writes meanwhile is heard of with the next write, or by the next call."""
+        self.stored[series] = self.stored[series].after(committed)
+        self.coverage[series] = committed.coverage
 
     def derive(self, wish: Wish, tally: Tally) -> None:
         """Bring a derived series up to what its base holds now."""
@@ -254,24 +259,29 @@ class InstrumentWork:
         wanted = self._wanted(wish)
         if wanted is None or base is None:
             return
-        version = self.catalog.derived_from(series)
-        changed = None if version is None else self.store.changed_since(base, version)
-        known = Base(
-            coverage=self.coverage.get(base, Coverage()),
-            origin=self.store.origin_of(base) or "",
-            actions=self.actions,
-            changed=changed,
-            first_trade=self.first_trade,
-        )
+        known = self._base(base, self.stored[series].base_version)
         coverage = self.coverage.get(series, Coverage())
         parts = due_parts(series, wanted, coverage, known, self.clock)
         if not parts:
             return
-        rows_new, self.coverage[series] = write_derived(
-            self.store, series, parts, known, self.clock, self.run_id
-        )
-        tally.rows_new += rows_new
+        committed = write_derived(self.store, series, parts, known, self.clock, self.run_id)
+        self._note(series, committed)
+        tally.rows_new += committed.rows_new
         tally.written.extend(parts)
+
+    def _base(self, base: Series, derived_from: int | None) -> Base:
+        """What a series is derived from; ``derived_from`` is the base's version the last time."""
+        stored, changed = self.stored[base], None
+        if derived_from is not None and derived_from != stored.version:
+            changed = self.store.changed_since(base, derived_from)
+        return Base(
+            coverage=self.coverage.get(base, Coverage()),
+            origin=stored.origin,
+            version=stored.version,
+            actions=self.actions,
+            changed=changed,
+            first_trade=self.first_trade,
+        )
 
 
 def _patiently(provider: Provider, series: Series, window: TimeRange, tally: Tally) -> Reply:

@@ -117,18 +117,6 @@ class BarStore:
 
         return retry.write(self._engine, self._clock, overlay)
 
-    def origin_of(self, series: Series) -> str | None:
-        """The origin of the newest fetch that brought bars, or None."""
-        newest = (
-            select(fetches.c.origin)
-            .join_from(fetches, series_table)
-            .where(series_table.c.key == str(series), fetches.c.rows > 0)
-            .order_by(fetches.c.id.desc())
-            .limit(1)
-        )
-        with reading(self._engine) as connection:
-            return connection.execute(newest).scalar()
-
     def versions(self, series: Iterable[Series]) -> dict[Series, int]:
         """The version of each series, in one query; 0 for one without bars."""
         with reading(self._engine) as connection:

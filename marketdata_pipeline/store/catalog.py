@@ -4,7 +4,7 @@ Not here: bars and coverage (bars), and tracking.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.store import identity, ledger
-from marketdata_pipeline.store.write import FetchKind
+from marketdata_pipeline.store.write import Committed, FetchKind
 
 _LONGEST_MESSAGE = 500
 _AnyRow = Row[*tuple[Any, ...]]
@@ -61,6 +61,7 @@ class SeriesSummary:
         provider, origin: of the newest fetch that brought bars; empty where there is none.
         requests: HTTP requests that all its fetches took.
         version: rises with each write of bars; ``shown`` is the one that Dagster was last told of.
+        base_version: of the base at the last derivation; None for a series that is fetched.
         updated_at: wall instant of the last successful write, bars or not.
         error_category, error_message, error_at: of the last update, where that one failed.
     """
@@ -74,10 +75,28 @@ class SeriesSummary:
     requests: int = 0
     version: int = 0
     shown: int = 0
+    base_version: int | None = None
     updated_at: datetime | None = None
     error_category: str | None = None
     error_message: str | None = None
     error_at: datetime | None = None
+
+    def after(self, write: Committed) -> "SeriesSummary":
+        """What a write made of it; requests and instants stay as they were told."""
+        fetch = write.fetch
+        return replace(
+            self,
+            rows=write.rows,
+            first=write.first,
+            last=write.last,
+            provider=fetch.provider if write.brought else self.provider,
+            origin=fetch.origin if write.brought else self.origin,
+            version=write.version,
+            base_version=fetch.base_version,
+            error_category=None,
+            error_message=None,
+            error_at=None,
+        )
 
 
 class Catalog:
@@ -141,23 +160,15 @@ class Catalog:
                 select(series_table).where(ours).order_by(series_table.c.id)
             ).all()
             requests = _requests(connection, ours)
-            newest = _newest_fetches(connection, ours)
-        found = {row.key: _summary(row, requests, newest) for row in rows}
+            newest = _newest_fetches(connection, ours, fetches.c.rows > 0)
+            derived = _newest_fetches(connection, ours, fetches.c.kind == FetchKind.DERIVED.value)
+        found = {
+            row.key: _summary(row, requests.get(row.id, 0), newest.get(row.id), derived.get(row.id))
+            for row in rows
+        }
         if keys is None:
             return list(found.values())
         return [found.get(key) or SeriesSummary(Series.parse(key)) for key in keys]
-
-    def derived_from(self, series: Series) -> int | None:
-        """The base's version at the last derivation of ``series``, or None."""
-        newest = (
-            select(fetches.c.base_version)
-            .join_from(fetches, series_table)
-            .where(series_table.c.key == str(series), fetches.c.kind == FetchKind.DERIVED.value)
-            .order_by(fetches.c.id.desc())
-            .limit(1)
-        )
-        with reading(self._engine) as connection:
-            return connection.execute(newest).scalar()
 
     def record_error(self, series: Series, category: str, message: str) -> None:
         """Note why the last update of a series failed; its next write clears that."""
@@ -215,22 +226,22 @@ def _requests(connection: Connection, ours: Any) -> dict[int, int]:
     return {row.series_id: int(row.total) for row in connection.execute(total)}
 
 
-def _newest_fetches(connection: Connection, ours: Any) -> dict[int, _AnyRow]:
-    """For each series the newest fetch that brought bars."""
+def _newest_fetches(connection: Connection, ours: Any, such: Any) -> dict[int, _AnyRow]:
+    """For each series the newest fetch of such as the condition says."""
     newest = (
         select(func.max(fetches.c.id))
         .join_from(fetches, series_table)
-        .where(ours, fetches.c.rows > 0)
+        .where(ours, such)
         .group_by(fetches.c.series_id)
     )
-    wanted = select(fetches.c.series_id, fetches.c.provider, fetches.c.origin).where(
-        fetches.c.id.in_(newest)
-    )
+    columns = fetches.c["series_id", "provider", "origin", "base_version"]
+    wanted = select(*columns).where(fetches.c.id.in_(newest))
     return {row.series_id: row for row in connection.execute(wanted)}
 
 
-def _summary(row: _AnyRow, requests: dict[int, int], newest: dict[int, _AnyRow]) -> SeriesSummary:
-    fetch = newest.get(row.id)
+def _summary(
+    row: _AnyRow, requests: int, fetch: _AnyRow | None, derived: _AnyRow | None
+) -> SeriesSummary:
     return SeriesSummary(
         series=Series.parse(row.key),
         rows=int(row.rows),
@@ -238,9 +249,10 @@ def _summary(row: _AnyRow, requests: dict[int, int], newest: dict[int, _AnyRow])
         last=_instant(row.last_ts),
         provider="" if fetch is None else fetch.provider,
         origin="" if fetch is None else fetch.origin,
-        requests=requests.get(row.id, 0),
+        requests=requests,
         version=int(row.version),
         shown=int(row.shown_version),
+        base_version=None if derived is None else int(derived.base_version),
         updated_at=_instant(row.updated_at),
         error_category=row.error_category,
         error_message=row.error_message,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, UpdateBase, bindparam, case, update
+from sqlalchemy import BigInteger, Connection, Row, UpdateBase, bindparam, case, update
 
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.metadata import series as series_table
@@ -44,18 +44,30 @@ class Transaction:
         ledger.lock_instrument(connection, write, instrument)
         series = identity.series_id(connection, write.series)
         now = wall_micros(connection, self.clock)
-        version = self._raise_version(connection, series, rows_new, now)
+        raised = self._raise_version(connection, series, rows_new, now)
         if self.expected_version is None and self.pieces:
             self._look_again(connection, series)
         fetch = ledger.insert_fetch(connection, write, series, now)
-        chunk_rows.insert_pieces(connection, self.pieces, series, fetch, version)
+        chunk_rows.insert_pieces(connection, self.pieces, series, fetch, int(raised.version))
         coverage = ledger.change_coverage(connection, series, write.coverage)
         ledger.add_actions(connection, write, instrument, fetch)
         self.complete = True
-        return Committed(fetch, version, rows_new, coverage)
+        return Committed(
+            fetch_id=fetch,
+            fetch=write.fetch,
+            brought=bool(self.pieces),
+            rows_new=rows_new,
+            version=int(raised.version),
+            rows=int(raised.rows),
+            first=None if raised.first_ts is None else from_micros(raised.first_ts),
+            last=None if raised.last_ts is None else from_micros(raised.last_ts),
+            coverage=coverage,
+        )
 
-    def _raise_version(self, connection: Connection, series: int, rows_new: int, now: int) -> int:
-        """Lock the series' row, demanding the expected version of it."""
+    def _raise_version(
+        self, connection: Connection, series: int, rows_new: int, now: int
+    ) -> Row[*tuple[Any, ...]]:
+        """Lock the series' row, demanding the expected version of it; the row as it is now."""
         statement = _raising(
             expected=self.expected_version is not None,
             aside=self.write.aside,
@@ -64,10 +76,10 @@ class Transaction:
         given = {"of": series, "rows_new": rows_new, "now": now, "expected": self.expected_version}
         if self.pieces:
             given |= {"first": self.pieces[0].ts_min, "last": self.pieces[-1].ts_max}
-        raised = connection.execute(statement, given).scalar()
+        raised = connection.execute(statement, given).first()
         if raised is None:
             raise stale(self.write.series)
-        return int(raised)
+        return raised
 
     def _look_again(self, connection: Connection, series: int) -> None:
         """Two writers can both have seen an empty window: the second finds the first's bars."""
@@ -97,7 +109,7 @@ def _raising(*, expected: bool, aside: bool, bars: bool) -> UpdateBase:
             "first_ts": case((row.first_ts < first, row.first_ts), else_=first),
             "last_ts": case((row.last_ts > last, row.last_ts), else_=last),
         }
-    return statement.values(values).returning(row.version)
+    return statement.values(values).returning(row.version, row.rows, row.first_ts, row.last_ts)
 
 
 def stale(series: Series) -> Stale:

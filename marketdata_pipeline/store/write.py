@@ -104,14 +104,21 @@ class Committed:
     """What a write became.
 
     Attributes:
-        version: of the series, with this write.
+        fetch: what was written.
+        brought: whether bars came with it.
         rows_new: bars with a label that was not stored before.
-        coverage: of the series, with this write.
+        version, rows, first, last, coverage: of the series, with this write (first and last are
+            labels; None: it has no bars).
     """
 
     fetch_id: int
-    version: int
+    fetch: Fetch
+    brought: bool
     rows_new: int
+    version: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
     coverage: Coverage
 
 

@@ -7,10 +7,12 @@ import pytest
 
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.ingest.derive import Base, aligned, due_parts
+from marketdata_pipeline.ingest.derive import Base, aligned, due_parts, write_derived
 from marketdata_pipeline.ingest.track import track
+from marketdata_pipeline.store.write import Fetch, FetchKind, Write
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
 
@@ -21,7 +23,7 @@ CLOCK = FrozenClock(FRIDAY_CLOSE, FRIDAY_CLOSE)
 
 
 def _base(*spans: Span, changed: TimeRange | None = None) -> Base:
-    return Base(Coverage(spans), "simulator:recorded", (), changed)
+    return Base(Coverage(spans), "simulator:recorded", 1, (), changed)
 
 
 def _full(start: str = "2024-01-01", end: str = "2024-03-18") -> Span:
@@ -106,3 +108,30 @@ def test_derived_bars_name_their_base_as_origin(world: World) -> None:
     world.provider.truth = {DAILY: walk(DAILY, days("2024-01-02", "2024-03-16"))}
     outcome = world.updater.update(WEEKLY)
     assert (outcome.provider, outcome.origin) == ("derived", "simulator:recorded")
+
+
+def test_what_others_write_to_the_base_meanwhile_is_derived_the_next_time(world: World) -> None:
+    world.provider.truth = {DAILY: walk(DAILY, days("2024-01-02", "2024-03-16"))}
+    world.provider.first_trade = date(2024, 1, 2)
+    world.updater.update(WEEKLY)
+    known = world.catalog.summaries([DAILY])[0].version
+    stored = world.store.read(DAILY, days("2024-02-14", "2024-02-15"))
+    later = world.clock.wall_now() + timedelta(hours=1)
+    fetch = Fetch(
+        kind=FetchKind.REPLY,
+        provider="another",
+        origin="another",
+        window=days("2024-02-14", "2024-02-15"),
+        basis=Basis.RAW,
+        currency=None,
+        market_at=world.clock.market_now(),
+        fetched_at=later,
+    )
+    write = Write(DAILY, fetch, stored.assign(volume=1.0))
+    world.store.commit(write, expected_version=known)
+    base = Base(Coverage((_full(),)), "simulator:recorded", known, (), None)
+    another_week = [days("2024-03-04", "2024-03-11")]
+    write_derived(world.store, WEEKLY, another_week, base, world.clock, None)
+    world.updater.update(WEEKLY)
+    truth = derive(world.store.read(DAILY), WEEKLY, [])
+    pd.testing.assert_frame_equal(world.store.read(WEEKLY), truth)

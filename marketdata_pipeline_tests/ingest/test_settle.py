@@ -18,7 +18,6 @@ from marketdata_pipeline.errors import MalformedReply
 from marketdata_pipeline.ingest.raw import splits_in_effect, to_raw
 from marketdata_pipeline.ingest.settle import (
     Listing,
-    Stored,
     actions_only,
     settle,
 )
@@ -39,7 +38,7 @@ def reply(world: World) -> Reply:
 
 def _settle(
     world: World, reply: Reply, parts: Sequence[TimeRange] = (FEBRUARY,), *known: Action
-) -> Stored:
+) -> Committed:
     return settle(world.store, reply, parts, known, listing=Listing())
 
 
@@ -133,7 +132,7 @@ def test_holes_are_judged_again_when_another_writer_filled_them_meanwhile(
 ) -> None:
     empty = replace(reply, bars=reply.bars.iloc[:0])
     commit = world.store.commit
-    filled: list[Stored] = []
+    filled: list[Committed] = []
 
     class Raced(BarStore):
         def commit(self, write: Write, *, expected_version: int | None) -> Committed:

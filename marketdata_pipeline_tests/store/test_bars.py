@@ -67,7 +67,6 @@ def test_an_unknown_series_is_empty(store: BarStore) -> None:
     assert store.coverage([COIN]) == {COIN: Coverage()}
     assert store.versions([COIN, STOCK]) == {COIN: 0, STOCK: 0}
     assert store.changed_since(COIN, 0) is None
-    assert store.origin_of(COIN) is None
 
 
 def test_a_range_is_half_open_over_chunks(store: BarStore) -> None:

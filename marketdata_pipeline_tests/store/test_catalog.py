@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+import pandas as pd
 import pytest
 from sqlalchemy import Engine, event
 
@@ -142,7 +143,7 @@ def test_overviews_take_a_constant_number_of_queries(
     catalog.classes()
     coverage = store.coverage(series)
     asked = [one for one in asked if not one.startswith("BEGIN")]
-    assert len(asked) == 3 + 3 + 2 + 1 + 1 + 1
+    assert len(asked) == 4 + 4 + 2 + 1 + 1 + 1
     assert all(len(one.spans) == 1 for one in coverage.values())
 
 
@@ -156,10 +157,25 @@ def test_an_error_is_noted_on_a_series_that_has_nothing_yet(catalog: Catalog) ->
 
 def test_the_base_version_of_the_last_derivation(store: BarStore, catalog: Catalog) -> None:
     weekly = Series.parse("AAPL|1wk")
-    assert catalog.derived_from(weekly) is None
+    assert catalog.summaries([weekly])[0].base_version is None
     write = write_of(empty(), weekly, window=days(0, 7))
     for version in (3, 5):
         fetch = replace(write.fetch, kind=FetchKind.DERIVED, base_version=version)
         store.commit(replace(write, fetch=fetch), expected_version=None)
-    assert catalog.derived_from(weekly) == 5
-    assert catalog.derived_from(STOCK) is None
+    store.commit(write_of(bars_at([0]), STOCK), expected_version=None)
+    assert [one.base_version for one in catalog.summaries([weekly, STOCK])] == [5, None]
+
+
+@pytest.mark.parametrize("bars", [bars_at([0, 1]), empty()])
+def test_a_write_makes_of_a_summary_what_the_catalog_then_says(
+    store: BarStore, catalog: Catalog, bars: pd.DataFrame
+) -> None:
+    store.commit(write_of(bars_at([5])), expected_version=None)
+    catalog.record_error(COIN, "unavailable", "down")
+    before = catalog.summaries([COIN])[0]
+    write = write_of(bars, window=days(0, 2))
+    write = replace(write, fetch=replace(write.fetch, provider="other", origin="elsewhere"))
+    after = before.after(store.commit(write, expected_version=None))
+    (found,) = catalog.summaries([COIN])
+    assert after == replace(found, requests=before.requests, updated_at=before.updated_at)
+    assert after.provider == ("other" if len(bars) else before.provider)
