@@ -9,6 +9,7 @@ calendar's bounds. FX trades from Sunday 17:00 to Friday 17:00 New York; CME's b
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _RECENT = datetime(2012, 1, 1, tzinfo=UTC)
 _BLOCK = 260 * WEEK
 """FX is built for whole blocks of five years, which many calls have in common."""
+_BUILDING = Lock()
+"""Or each thread of a pool would build what all of them need first."""
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 
 
@@ -44,14 +47,16 @@ def exchange_schedule(name: str, start: int, end: int) -> Schedule:
     recent = start - 14 * DAY >= to_micros(_RECENT)
     last = from_micros(min(end, to_micros(LATEST)))
     through = (last.year + 1) // 5 * 5 + 4
-    return _exchange_schedule(name, _RECENT if recent else EARLIEST, max(through, 2029))
+    with _BUILDING:
+        return _exchange_schedule(name, _RECENT if recent else EARLIEST, max(through, 2029))
 
 
 def fx_schedule(start: int, end: int) -> Schedule:
     """FX days and segments with a label in ``[start, end)``, and some around."""
     first = max(start // _BLOCK * _BLOCK, min(start, to_micros(EARLIEST)))
     last = min(-(-end // _BLOCK) * _BLOCK, max(end, to_micros(LATEST)))
-    return _fx_schedule(first, last)
+    with _BUILDING:
+        return _fx_schedule(first, last)
 
 
 @lru_cache(maxsize=256)
