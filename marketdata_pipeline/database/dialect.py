@@ -44,19 +44,20 @@ def wall_expression(connection: Connection, clock: Clock) -> ColumnElement[int]:
     so that all hosts agree; on SQLite the clock's instant now.
     """
     if is_postgres(connection):
-        return _server_clock()
+        return server_clock()
     return literal(to_micros(clock.wall_now()), BigInteger)
 
 
 @cache
-def _server_clock() -> ColumnElement[int]:
+def server_clock() -> ColumnElement[int]:
+    """The same where there is a server, for statements that are made once."""
     epoch = extract_field("epoch", func.clock_timestamp())
     return cast(func.floor(epoch * _SECOND), BigInteger)
 
 
 @cache
 def _asked_server_clock() -> Select[int]:
-    return select(_server_clock())
+    return select(server_clock())
 
 
 def wall_micros(connection: Connection, clock: Clock) -> int:
@@ -66,9 +67,9 @@ def wall_micros(connection: Connection, clock: Clock) -> int:
     return to_micros(clock.wall_now())
 
 
-def greatest(connection: Connection, *values: ColumnElement[int]) -> ColumnElement[int]:
+def greatest(*values: ColumnElement[int], postgres: bool) -> ColumnElement[int]:
     """The largest of several values of one row; none may be NULL."""
-    return func.greatest(*values) if is_postgres(connection) else func.max(*values)
+    return func.greatest(*values) if postgres else func.max(*values)
 
 
 def one_of(connection: Connection, column: ColumnElement[str], keys: Iterable[str]) -> Any:

@@ -4,17 +4,21 @@ Not here: waiting for the turn (governor). On Postgres all instants are the data
 """
 
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import BigInteger, Connection, UpdateBase, bindparam, select, update
 
 from marketdata_pipeline.database.dialect import (
     greatest,
     insert_missing,
+    is_postgres,
+    server_clock,
     wall_expression,
     wall_micros,
 )
 from marketdata_pipeline.database.metadata import governor
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.governor.gcra import Pace
 
@@ -34,16 +38,28 @@ def reserve(connection: Connection, clock: Clock, key: str, max_wait: int) -> in
     None: it is more than ``max_wait`` microseconds away, and nothing was taken. No turn lies
     inside a cooldown; the burst allowance moves turns forward to its end, not into it.
     """
-    now = wall_expression(connection, clock)
-    start = greatest(connection, _ROW.tat - _ROW.tau, _ROW.cooldown_until)
-    granted = greatest(connection, _ROW.tat - _ROW.interval - _ROW.tau, _ROW.cooldown_until)
-    taken = connection.execute(
-        update(governor)
-        .where(_ROW.key == key, start <= now + max_wait)
-        .values(tat=greatest(connection, _ROW.tat, now, _ROW.cooldown_until) + _ROW.interval)
-        .returning((granted - now).label("wait"))
-    ).scalar()
+    postgres = is_postgres(connection)
+    asked: dict[str, object] = {"of": key, "most": max_wait}
+    if not postgres:
+        asked["wall"] = to_micros(clock.wall_now())
+    taken = connection.execute(_reservation(postgres=postgres), asked).scalar()
     return None if taken is None else max(0, int(taken))
+
+
+@cache
+def _reservation(*, postgres: bool) -> UpdateBase:
+    """The statement, made once: making one takes four times as long as executing it."""
+    now = server_clock() if postgres else bindparam("wall", type_=BigInteger)
+    most = bindparam("most", type_=BigInteger)
+    tat, until = _ROW.tat, _ROW.cooldown_until
+    start = greatest(tat - _ROW.tau, until, postgres=postgres)
+    granted = greatest(tat - _ROW.interval - _ROW.tau, until, postgres=postgres)
+    return (
+        update(governor)
+        .where(_ROW.key == bindparam("of"), start <= now + most)
+        .values(tat=greatest(tat, now, until, postgres=postgres) + _ROW.interval)
+        .returning((granted - now).label("wait"))
+    )
 
 
 def next_turn(connection: Connection, clock: Clock, key: str) -> tuple[int, int]:
@@ -52,7 +68,8 @@ def next_turn(connection: Connection, clock: Clock, key: str) -> tuple[int, int]
     Raises:
         StoreError: the row is missing.
     """
-    start = greatest(connection, _ROW.tat - _ROW.tau, _ROW.cooldown_until)
+    postgres = is_postgres(connection)
+    start = greatest(_ROW.tat - _ROW.tau, _ROW.cooldown_until, postgres=postgres)
     at = connection.execute(select(start).where(_ROW.key == key)).scalar()
     if at is None:
         raise StoreError(f"the governor does not know {key}; register its rate limit first")
@@ -90,5 +107,7 @@ def cool_down(connection: Connection, clock: Clock, key: str, micros: int) -> No
     connection.execute(
         update(governor)
         .where(_ROW.key == key)
-        .values(cooldown_until=greatest(connection, _ROW.cooldown_until, until))
+        .values(
+            cooldown_until=greatest(_ROW.cooldown_until, until, postgres=is_postgres(connection))
+        )
     )

@@ -32,7 +32,8 @@ def test_wall_time_is_the_clocks_on_sqlite_and_the_databases_on_postgres(engine:
 
 def test_the_greatest_of_three_values(engine: Engine) -> None:
     with reading(engine) as connection:
-        wanted = greatest(connection, literal(2), literal(-5), literal(1))
+        values = literal(2), literal(-5), literal(1)
+        wanted = greatest(*values, postgres=is_postgres(connection))
         assert connection.execute(select(wanted)).scalar_one() == 2
 
 
