@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import PRICES, frame_on
+from marketdata_pipeline.domain.bars import frame_on, values_of
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 
@@ -110,8 +110,8 @@ def raw_from_split_adjusted(
     with an ex-date up to the moment of the reply.
     """
     ratio = ratio_of(bars, series, splits)
-    prices = traded_prices(np.array([bars[name].to_numpy() for name in PRICES]), ratio)
-    volume = bars["volume"].to_numpy()
+    values = values_of(bars)
+    prices, volume = traded_prices(values[:-1], ratio), values[-1]
     volume = np.where(ratio == 1.0, volume, np.round(volume / ratio))
     return frame_on(bars.index, np.vstack([prices, volume]))
 
@@ -223,8 +223,8 @@ def adjust_for_splits(bars: pd.DataFrame, series: Series, splits: Iterable[Actio
     Source: CRSP, "Data Definitions: Factor to Adjust Prices" (cumulative product of split ratios).
     """
     ratio = ratio_of(bars, series, splits)
-    adjusted = [bars[name].to_numpy() / ratio for name in PRICES]
-    return frame_on(bars.index, np.array([*adjusted, bars["volume"].to_numpy() * ratio]))
+    values = values_of(bars)
+    return frame_on(bars.index, np.vstack([values[:-1] / ratio, values[-1] * ratio]))
 
 
 def dividend_factor(

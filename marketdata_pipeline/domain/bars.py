@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -63,8 +64,15 @@ def empty() -> pd.DataFrame:
 
 def labels_of(bars: pd.DataFrame) -> Micros:
     """The labels in microseconds since 1970-01-01T00:00Z."""
-    labels: Micros = pd.DatetimeIndex(bars.index).as_unit("us").asi8
+    labels: Micros = cast("pd.DatetimeIndex", bars.index).as_unit("us").asi8
     return labels
+
+
+def values_of(bars: pd.DataFrame) -> np.ndarray:
+    """The five columns as the rows of one array."""
+    if bars.columns.equals(_names()):
+        return bars.to_numpy().T
+    return bars[list(COLUMNS)].to_numpy().T
 
 
 def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[BadRow]:
@@ -84,13 +92,13 @@ def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[B
 def _rules(
     bars: pd.DataFrame, labels: Micros, series: Series, market_now: datetime
 ) -> dict[str, np.ndarray]:
-    opened, high, low, close, volume = (bars[name].to_numpy() for name in COLUMNS)
+    values = values_of(bars)
+    opened, high, low, close, volume = values
     off_grid, forming = _against_calendar(labels, series, market_now)
-    numbers = np.array([opened, high, low, close, volume])
     with np.errstate(invalid="ignore"):
         return {
-            "finite": ~np.isfinite(numbers).all(axis=0),
-            "positive_prices": (numbers[:4] <= 0).any(axis=0),
+            "finite": ~np.isfinite(values).all(axis=0),
+            "positive_prices": (values[:4] <= 0).any(axis=0),
             "low_high": (low > np.minimum(opened, close)) | (high < np.maximum(opened, close)),
             "volume": volume < 0,
             "grid": off_grid,

@@ -31,7 +31,7 @@ def derive(base: pd.DataFrame, series: Series, actions: Iterable[Action]) -> pd.
     if series.timeframe is Timeframe.W1:
         kept = _in_basis_of_last_session(kept, labels, series, actions)
     first = np.flatnonzero(np.diff(labels, prepend=labels[0] - 1))
-    opened, high, low, close, volume = (kept[name].to_numpy() for name in contract.COLUMNS)
+    opened, high, low, close, volume = contract.values_of(kept)
     columns = {
         "open": opened[first],
         "high": np.maximum.reduceat(high, first),

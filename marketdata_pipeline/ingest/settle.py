@@ -149,7 +149,9 @@ def _touches(bars: pd.DataFrame, stored: Snapshot) -> bool:
     """Whether any stored bar lies between the first and the last bar to be written."""
     if bars.empty:
         return False
-    return not stored.bars.loc[bars.index[0] : bars.index[-1]].empty
+    labels, known = contract.labels_of(bars), contract.labels_of(stored.bars)
+    first, after = np.searchsorted(known, [labels[0], labels[-1] + 1])
+    return bool(first < after)
 
 
 def _refuse_contradiction(

@@ -17,7 +17,7 @@ from marketdata_pipeline.database.dialect import one_of
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import chunks, coverage, fetches
 from marketdata_pipeline.database.metadata import series as series_table
-from marketdata_pipeline.domain.bars import COLUMNS, frame, labels_of
+from marketdata_pipeline.domain.bars import frame, labels_of, values_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
@@ -201,7 +201,7 @@ def _checked(write: Write) -> np.ndarray:
     labels = labels_of(write.bars)
     if (np.diff(labels) <= 0).any():
         raise ContractViolation(f"{write.series}: bars to store must be sorted and unique")
-    if not np.isfinite(write.bars[list(COLUMNS)].to_numpy(dtype=np.float64)).all():
+    if not np.isfinite(values_of(write.bars)).all():
         raise ContractViolation(f"{write.series}: bars to store must be finite numbers")
     return labels
 

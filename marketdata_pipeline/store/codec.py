@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import COLUMNS, PRICES, labels_of
+from marketdata_pipeline.domain.bars import COLUMNS, PRICES, labels_of, values_of
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.sessions import Micros
 
@@ -50,10 +50,10 @@ def encode(bars: pd.DataFrame) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    volume = bars["volume"].to_numpy()
+    *prices, volume = values_of(bars)
     whole = _whole(volume)
     arrays = {"ts": pa.array(labels_of(bars), pa.timestamp("us", tz="UTC"))}
-    arrays |= {name: pa.array(bars[name].to_numpy()) for name in PRICES}
+    arrays |= {name: pa.array(price) for name, price in zip(PRICES, prices, strict=True)}
     arrays["volume"] = pa.array(volume.astype(np.int64) if whole else volume)
     delta = ["ts", "volume"] if whole else ["ts"]
     sink = pa.BufferOutputStream()
