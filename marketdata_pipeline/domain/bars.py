@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Lock
 from typing import cast
 
 import numpy as np
@@ -25,6 +26,9 @@ from marketdata_pipeline.errors import ContractViolation
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 INDEX_DTYPE = "datetime64[us, UTC]"
+_ASKING = Lock()
+"""Two threads that import a package at once can lock each other out: python/cpython issue 83065
+(parent package and submodule, up to Python 3.12)."""
 _FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
 _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -164,8 +168,13 @@ def check_shape(bars: pd.DataFrame, series: Series) -> None:
     Raises:
         ContractViolation: they are not; the text names the series.
     """
-    if _is_shaped(bars):
-        return
+    if not _is_shaped(bars):
+        with _ASKING:
+            _ask_schema(bars, series)
+
+
+def _ask_schema(bars: pd.DataFrame, series: Series) -> None:
+    """Have pandera say what is wrong; importing it takes a third of a second."""
     from pandera.errors import SchemaError, SchemaErrors
 
     from marketdata_pipeline.domain.contract import schema_of

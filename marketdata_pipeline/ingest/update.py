@@ -61,7 +61,9 @@ class Updater:
         provider has no turn within the time allowed, what still needs one fails with the same
         error. Closing the iterator stops before the next instrument.
         """
-        _import_before_threads()
+        # Every thread needs it: two that import a package at once can lock each other out. Source:
+        # python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
+        import_module("pyarrow.parquet")
         batch = Batch(
             catalog=self.catalog,
             judge=self.judge,
@@ -110,15 +112,6 @@ class Updater:
             )
             for one in coverage
         }
-
-
-def _import_before_threads() -> None:
-    """Load what every thread needs: two that import a package at once can lock each other out.
-
-    Source: python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
-    """
-    for name in ("marketdata_pipeline.domain.contract", "pyarrow.parquet"):
-        import_module(name)
 
 
 def _by_instrument(series: Sequence[Series]) -> dict[Instrument, list[Series]]:

@@ -1,5 +1,7 @@
 """The bars contract: each rule broken once, each frame that is no frame of bars."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +22,7 @@ from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation
+from marketdata_pipeline_tests.conftest import ROOT
 
 AAPL = Series.parse("AAPL|1d")
 NOW = datetime(2024, 1, 5, 21, tzinfo=UTC)
@@ -233,3 +236,34 @@ def test_all_that_a_calendar_expects_is_on_its_grid(series: str) -> None:
     labels = calendar_of(one.instrument).grid(one.timeframe, within).labels
     bars = frame(labels, {name: np.ones(len(labels)) for name in COLUMNS})
     assert validate(bars, one, NOW) is bars
+
+
+AT_ONCE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from marketdata_pipeline.domain.bars import check_shape, empty
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import ContractViolation
+
+ready = Barrier(8)
+
+def said(number):
+    ready.wait()
+    try:
+        check_shape(empty().rename(columns={"open": f"{number}"}), Series.parse("AAPL|1d"))
+    except ContractViolation as error:
+        return str(number) in str(error)
+
+assert "pandera" not in sys.modules
+with ThreadPoolExecutor(8) as pool:
+    print(list(pool.map(said, range(8))))
+"""
+
+
+def test_frames_of_another_shape_are_refused_in_many_threads_at_once() -> None:
+    """Which thread is the first to need pandera does not matter."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == str([True] * 8), done.stderr
