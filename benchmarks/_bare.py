@@ -2,8 +2,8 @@
 
 Not here: what is measured of it. It imports nothing of the project. Its session finds its way to a
 simulator as the project's does: host names stay, the resolver says loopback.
-`python benchmarks/_bare.py PLAN FOLDER`; PLAN is a JSON file of a port and, for each instrument
-and fetched timeframe, the windows to ask for.
+`python benchmarks/_bare.py PLAN FOLDER`; PLAN is a JSON file of a port, a folder where yfinance may
+keep zones between runs, and for each instrument and fetched timeframe the windows to ask for.
 """
 
 import json
@@ -36,7 +36,7 @@ class ResolveSession(Session[Any]):
 
 def main(plan: dict[str, Any], folder: Path) -> None:
     """Ask for each window, write one file a series."""
-    yf.set_tz_cache_location(str(folder / "zones"))
+    yf.set_tz_cache_location(plan["zones"])
     session = ResolveSession(plan["port"])
     for symbol, timeframes in plan["windows"].items():
         ticker = yf.Ticker(symbol, session=session)

@@ -84,6 +84,16 @@ class World:
         names = self.names()
         return {one: sum(len(self.frame(Series(each, one))) for each in names) for one in FETCHED}
 
+    def told(self) -> dict[str, str]:
+        """How many bars each timeframe has: of a stock, and of a pair."""
+        kinds = zip(("stock", "pair"), self.names(), strict=False)
+        return {
+            f"{self.rows} rows, {kind}": " ".join(
+                f"{one}:{len(self.frame(Series(name, one)))}" for one in FETCHED
+            )
+            for kind, name in kinds
+        }
+
     def history(self) -> FrameHistory:
         """All of it."""
         return FrameHistory.of("synthetic", (self._listing(one) for one in self.names()))

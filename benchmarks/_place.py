@@ -16,7 +16,7 @@ from pathlib import Path
 from _tracked import CLOSED
 from sqlalchemy import create_engine, text
 
-from marketdata_pipeline.database.home import History, Home, Mode, make_home
+from marketdata_pipeline.database.home import History, Home, Replay, make_home
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 
@@ -69,9 +69,7 @@ def _made(folder: Path, catalog: str | None, dagster: str | None) -> Iterator[Pl
     with make_home(
         folder / "home",
         database_url=catalog,
-        mode=Mode.REPLAY,
-        history=History.SYNTHETIC,
-        market_start=CLOSED,
+        replay=Replay(History.SYNTHETIC, CLOSED, seed=0),
     ) as home:
         environment |= {"MARKETDATA_HOME": str(home.folder), "DAGSTER_HOME": str(home.dagster)}
         if catalog is not None:

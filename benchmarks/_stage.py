@@ -35,11 +35,11 @@ _PLENTY = "100000"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A home: its folder, and the URL of its catalog on Postgres (None: SQLite in the folder)."""
+    """A home of a world, and the URL of its catalog on Postgres (None: SQLite in the folder)."""
 
+    world: World
     folder: Path
     catalog: str | None
-    port: int
 
     def environment(self) -> Mapping[str, str]:
         """What a process needs to know to work in it."""
@@ -47,7 +47,7 @@ class Place:
         return url | {
             "DAGSTER_HOME": str(self.folder / "dagster"),
             "MARKETDATA_HOME": str(self.folder),
-            "MARKETDATA_SIMULATOR_PORT": str(self.port),
+            "MARKETDATA_SIMULATOR_PORT": str(self.world.port),
             "MARKETDATA_YAHOO_REQUESTS_PER_HOUR": _PLENTY,
             "MARKETDATA_YAHOO_BURST": _PLENTY,
         }
@@ -98,7 +98,7 @@ class Stage:
 
     def _at(self, name: str, database: str) -> Place:
         url = self.server.format(database=f"catalog_{name}") if database == POSTGRES else None
-        return Place(self.folder / name, url, self.world.port)
+        return Place(self.world, self.folder / name, url)
 
     def _filled(self, database: str) -> str:
         name = self._new(database)

