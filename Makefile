@@ -53,7 +53,7 @@ test: $(DEV) ## all checks of the code, and the tests (a few minutes)
 	@echo "== format" && $(BIN)/ruff format --check --quiet . || \
 	  { echo "not formatted (make fix does it):" >&2; $(BIN)/ruff format --check . >&2; exit 1; }
 	@echo "== lint" && $(BIN)/ruff check --quiet .
-	@echo "== types" && $(BIN)/mypy
+	@echo "== types" && $(BIN)/mypy && MYPYPATH=benchmarks $(BIN)/mypy benchmarks/*.py
 	@echo "== layers" && $(BIN)/lint-imports
 	@echo "== dependencies" && $(BIN)/deptry .
 	@echo "== definitions" && home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cp dagster.yaml "$$home" && \

@@ -79,7 +79,7 @@ def _event(series: Series, run_id: str) -> EventLogEntry:
         pid=12345,
     )
     at = datetime.now(UTC).timestamp()
-    return EventLogEntry(None, 10, said, run_id, at, _STEP, _JOB, event)
+    return EventLogEntry(None, 10, said, run_id, at, _STEP, _JOB, event)  # type: ignore[no-untyped-call]  # of Dagster
 
 
 def _materialization(series: Series) -> dg.AssetMaterialization:
