@@ -175,9 +175,12 @@ def _noted(world: World, found: Measured) -> dict[str, object]:
     whole = [who for who in found.rows if not who.startswith("100 series")]
     for one, total in world.counts().items():
         for who in whole:
-            # yfinance keeps the price after the last bar, which is a row of its own on 1m.
-            most = total + world.instruments if who == _PEER else total
-            if not total <= found.rows[who][one] <= most:
+            # yfinance keeps the price after the last bar, which is a row of its own on 1m, and
+            # drops each day's last minute of what trades round the clock: one of 1,440.
+            peer = who == _PEER
+            least = total - total // 1440 if peer else total
+            most = total + world.instruments if peer else total
+            if not least <= found.rows[who][one] <= most:
                 came = found.rows[who][one]
                 raise RuntimeError(f"{total} bars of {one} are served, {who} has {came}")
     bars = sum(found.rows[whole[-1]].values())
