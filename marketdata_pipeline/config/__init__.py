@@ -5,14 +5,12 @@ and hand plain values down. `python -m marketdata_pipeline.config` prints docs/c
 """
 
 import os
-import pkgutil
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -21,63 +19,25 @@ from pydantic_settings import (
 )
 
 from marketdata_pipeline.config.places import Keys, read_places, spelled
+from marketdata_pipeline.config.values import (
+    LEVELS,
+    MOST_PORT,
+    TIMEFRAMES,
+    Level,
+    as_absolute,
+    as_database,
+    as_days,
+    as_lower,
+    as_pairs,
+    as_seconds,
+    as_timeframes,
+    known_components,
+    setting,
+)
 from marketdata_pipeline.domain.timeframe import DEFAULT_TIMEFRAMES, Timeframe
-from marketdata_pipeline.errors import BadInput, SettingsError
+from marketdata_pipeline.errors import SettingsError
 
 _LONGEST_SHOWN: Final = 60
-_LEVELS: Final = "one of debug, info, warning, error"
-_TIMEFRAMES: Final = ", ".join(str(one) for one in Timeframe)
-_MOST_PORT: Final = 65535
-
-Level = Literal["debug", "info", "warning", "error"]
-
-
-def _timeframes(value: object) -> object:
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or not parts:
-        raise ValueError
-    try:
-        named = {one if isinstance(one, Timeframe) else Timeframe.parse(one) for one in parts}
-    except BadInput as error:
-        raise ValueError(error) from error
-    return tuple(one for one in Timeframe if one in named)
-
-
-def _pairs(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    parts = [part.partition("=") for part in value.split(",")]
-    return {component.strip(): level.strip().lower() for component, _, level in parts}
-
-
-def _components(levels: dict[str, Level]) -> dict[str, Level]:
-    package = Path(__file__).parent.parent
-    known = sorted(one.name for one in pkgutil.iter_modules([str(package)]))
-    for name in levels:
-        if name not in known:
-            raise ValueError(f"there is no component {name!r}, only {', '.join(known)}")
-    return levels
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _seconds(value: object) -> object:
-    return float(value) if isinstance(value, str) else value
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().resolve()
-    except (OSError, RuntimeError) as error:  # no such user, a loop of links
-        raise ValueError(error) from error
-
-
-def _database(url: SecretStr) -> SecretStr:
-    if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://.", url.get_secret_value()):
-        raise ValueError
-    return url
 
 
 def _default_home() -> Path:
@@ -90,13 +50,6 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-def _setting(default: object, text: str, allowed: str, **more: Any) -> Any:
-    extra = {"allowed": allowed, "default": more.pop("said", None)}
-    if callable(default):
-        return Field(default_factory=default, description=text, json_schema_extra=extra, **more)
-    return Field(default, description=text, json_schema_extra=extra, **more)
-
-
 class Settings(BaseSettings):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
@@ -104,88 +57,108 @@ class Settings(BaseSettings):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Old key -> new key, without prefix: the old one still works, with a warning."""
 
-    home: Annotated[Path, AfterValidator(_absolute)] = _setting(
+    home: Annotated[Path, AfterValidator(as_absolute)] = setting(
         _default_home,
         "Folder with the catalog, the bars and Dagster's instance; always made absolute.",
         "a path",
         said="the folder above `DAGSTER_HOME` if that is the `dagster` of a home; else "
         "`.marketdata`, or `.marketdata-demo` where only that exists",
     )
-    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = _setting(
+    database_url: Annotated[SecretStr, AfterValidator(as_database)] | None = setting(
         None,
         "Database of the catalog and the governor; several hosts need Postgres.",
         "postgresql://user:password@host/database or sqlite:////absolute/path/catalog.sqlite",
         said="SQLite in the home",
     )
-    simulator_port: int = _setting(
+    simulator_port: int = setting(
         8765,
         "Port of the simulator on 127.0.0.1.",
-        f"a whole number from 1 to {_MOST_PORT}",
+        f"a whole number from 1 to {MOST_PORT}",
         ge=1,
-        le=_MOST_PORT,
+        le=MOST_PORT,
     )
-    log_level: Annotated[Level, BeforeValidator(_lower)] = _setting(
-        "info", "The least important lines that are logged.", _LEVELS
+    log_level: Annotated[Level, BeforeValidator(as_lower)] = setting(
+        "info", "The least important lines that are logged.", LEVELS
     )
     log_levels: Annotated[
-        dict[str, Level], BeforeValidator(_pairs), AfterValidator(_components)
-    ] = _setting(
+        dict[str, Level], BeforeValidator(as_pairs), AfterValidator(known_components)
+    ] = setting(
         dict,
         "Levels of single components (the packages of marketdata_pipeline), where they differ.",
-        f"component=level pairs such as providers=debug,store=warning; a level is {_LEVELS}",
+        f"component=level pairs such as providers=debug,store=warning; a level is {LEVELS}",
         said="none",
     )
-    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)] = _setting(
+    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(as_lower)] = setting(
         "auto",
         "How a line is written: for people, or as one JSON object; auto is console.",
         "one of auto, console, json",
     )
-    timeframes: Annotated[tuple[Timeframe, ...], BeforeValidator(_timeframes)] = _setting(
+    timeframes: Annotated[tuple[Timeframe, ...], BeforeValidator(as_timeframes)] = setting(
         DEFAULT_TIMEFRAMES,
         "Kept for each tracked instrument, unless it is tracked with others.",
-        f"a comma-separated list out of {_TIMEFRAMES}",
+        f"a comma-separated list out of {TIMEFRAMES}",
     )
-    instruments_at_once: int = _setting(
+    instruments_at_once: int = setting(
         3, "Instruments that one run asks for at the same time.", "1 to 32", ge=1, le=32
     )
-    turn_wait: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
+    turn_wait: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=10),
         "Seconds that a request waits for its turn before the rest of its run fails.",
         "seconds, 0 or more",
         ge=timedelta(0),
     )
-    failure_share: float = _setting(
+    failure_share: float = setting(
         0.3, "Share of failed series above which a run over many fails.", "0 to 1", ge=0, le=1
     )
-    completeness_minimum: float = _setting(
+    completeness_minimum: float = setting(
         0.95, "Least share of the expected bars for the check to pass.", "0 to 1", ge=0, le=1
     )
-    sessions_late: int = _setting(
+    sessions_late: int = setting(
         1, "Sessions that a series may be late for the check to pass.", "0 to 30", ge=0, le=30
     )
-    picture_limit: int = _setting(
+    picture_limit: int = setting(
         20,
         "Most partitions of a run for it to attach a picture of the candles to each.",
         "0 to 1000",
         ge=0,
         le=1000,
     )
-    yahoo_requests_per_hour: int = _setting(
+    yahoo_requests_per_hour: int = setting(
         2000, "Requests to Yahoo in any hour, by all processes.", "1 to 100000", ge=1, le=100_000
     )
-    yahoo_burst: int = _setting(
+    yahoo_burst: int = setting(
         200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
     )
-    connect_timeout: float = _setting(
+    connect_timeout: float = setting(
         8.0, "Seconds to wait for a connection.", "above 0, up to 120", gt=0, le=120
     )
-    read_timeout: float = _setting(
+    read_timeout: float = setting(
         25.0, "Seconds to wait for a reply.", "above 0, up to 600", gt=0, le=600
     )
-    refresh_delay: Annotated[timedelta, BeforeValidator(_seconds)] = _setting(
+    refresh_delay: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=30),
         "Seconds after the close before daily bars are asked for; intraday ones after at most 300.",
         "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+    superseded_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+        timedelta(days=7),
+        "Days for which a value that a later one replaced before it was final can still be read.",
+        "days, 0 or more",
+        said="`7`",
+        ge=timedelta(0),
+    )
+    file_grace: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(hours=1),
+        "Seconds for which a bar file that nothing names any more is kept for those who read it.",
+        "seconds, 1 or more",
+        ge=timedelta(seconds=1),
+    )
+    untracked_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+        timedelta(days=30),
+        "Days for which the bars of an instrument stay after it is no longer tracked.",
+        "days, 0 or more",
+        said="`30`",
         ge=timedelta(0),
     )
 

@@ -19,9 +19,10 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision, oldest first; the last is the one that this code works with."""
 
 metadata = MetaData(
@@ -117,6 +118,8 @@ series = Table(
     _text("error_message", nullable=True),
     _micros("error_at", nullable=True),
     Column("shown_version", BigInteger, nullable=False, server_default="0"),  # last told to Dagster
+    _micros("history_from", nullable=True),  # superseded values before it are gone; NULL: none is
+    Column("tail", BigInteger, nullable=False, server_default="0"),  # written since compaction
     CheckConstraint("first_ts <= last_ts", name="span"),
     CheckConstraint("rows >= 0 AND version >= 0", name="counts"),
     Index(None, "instrument_id"),
@@ -143,14 +146,19 @@ fetches = Table(
     _text("dropped"),  # JSON: [[ts in microseconds, rule], ...]
     Column("base_version", BigInteger, nullable=True),
     _text("run_id", nullable=True),
+    Column("version", BigInteger, nullable=True),  # of the series, with its bars; NULL: it had none
+    _micros("first_ts", nullable=True),
+    _micros("last_ts", nullable=True),
     CheckConstraint("kind IN ('reply', 'derived')", name="kind"),
     CheckConstraint("(kind = 'derived') = (base_version IS NOT NULL)", name="base"),
     CheckConstraint("window_start < window_end", name="window"),
     CheckConstraint("rows >= 0 AND requests >= 0", name="counts"),
     Index(None, "series_id", "id"),
+    Index(None, "series_id", "version"),
     sqlite_autoincrement=True,
 )
 
+_LIVE = text("superseded_at IS NULL")
 chunks = Table(
     "chunks",
     metadata,
@@ -167,11 +175,38 @@ chunks = Table(
     Column("data", LargeBinary, nullable=True),
     _text("path", nullable=True),  # relative to the folder of bars
     _text("checksum"),
+    _micros("superseded_at", nullable=True),  # since when none of its bars counts
     CheckConstraint("ts_min <= ts_max", name="span"),
     CheckConstraint("rows > 0", name="rows"),
     CheckConstraint("(data IS NULL) <> (path IS NULL)", name="place"),
-    Index(None, "series_id", "ts_max"),
+    Index(None, "series_id", "ts_max", sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index(None, "series_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+retired_files = Table(
+    "retired_files",
+    metadata,
+    _text("path", primary_key=True),
+    _micros("retired_at"),
+)
+
+restatements = Table(
+    "restatements",
+    metadata,
+    _id(),
+    _ref("series_id", "series.id"),
+    _micros("ts"),
+    _ref("old_fetch_id", "fetches.id"),
+    _ref("new_fetch_id", "fetches.id"),
+    *(
+        Column(f"{when}_{name}", Float, nullable=False)
+        for when in ("old", "new")
+        for name in ("open", "high", "low", "close", "volume")
+    ),
+    _text("reason"),
+    _micros("recorded_at"),
+    Index(None, "series_id", "ts"),
     sqlite_autoincrement=True,
 )
 

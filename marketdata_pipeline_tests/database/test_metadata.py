@@ -13,8 +13,10 @@ from marketdata_pipeline.database.metadata import (
     home,
     instruments,
     metadata,
+    restatements,
     series,
 )
+from marketdata_pipeline.domain.bars import COLUMNS
 from marketdata_pipeline.errors import StoreError
 
 INSTRUMENT = {"id": 1, "key": "AAPL", "asset_class": "equity", "venue": "XNYS"}
@@ -58,7 +60,15 @@ ACTION = {
     "denominator": "1",
     "fetch_id": 1,
 }
-
+RESTATEMENT = {
+    "series_id": 1,
+    "ts": 0,
+    "old_fetch_id": 1,
+    "new_fetch_id": 1,
+    **{f"{when}_{name}": 1.0 for when in ("old", "new") for name in COLUMNS},
+    "reason": "settled",
+    "recorded_at": 10,
+}
 
 CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (home, LIVE, {"id": 2}),
@@ -83,6 +93,7 @@ CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (coverage, SPAN, {"end": 0}),
     (coverage, SPAN, {"kind": "maybe"}),
     (coverage, SPAN, {"kind": "hole"}),
+    (restatements, RESTATEMENT, {"new_fetch_id": 99}),
     (actions, ACTION, {"kind": "merger"}),
     (actions, ACTION, {"fetch_id": 99}),
 ]
@@ -127,6 +138,7 @@ def test_the_id_of_a_deleted_row_is_never_given_again(
         "series": [SERIES, {**SERIES, "key": "AAPL|1h"}],
         "fetches": [FETCH, FETCH],
         "chunks": [CHUNK, CHUNK],
+        "restatements": [RESTATEMENT, RESTATEMENT],
     }
     first, second = ({**row} for row in rows[table.name])
     first.pop("id", None)

@@ -18,5 +18,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """What was noted is forgotten."""
-    with op.batch_alter_table("series", table_kwargs={"sqlite_autoincrement": True}) as table:
-        table.drop_column("shown_version")
+    op.execute("ALTER TABLE series DROP COLUMN shown_version")

@@ -1,0 +1,89 @@
+"""What a written value of a setting is turned into, and which ones are refused.
+
+Not here: the settings themselves (config) and where they are written (places).
+"""
+
+import pkgutil
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, SecretStr
+
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import BadInput
+
+LEVELS: Final = "one of debug, info, warning, error"
+TIMEFRAMES: Final = ", ".join(str(one) for one in Timeframe)
+MOST_PORT: Final = 65535
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def as_timeframes(value: object) -> object:
+    """Timeframes out of a list, or out of text with commas, in the order of the grid."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not parts:
+        raise ValueError
+    try:
+        named = {one if isinstance(one, Timeframe) else Timeframe.parse(one) for one in parts}
+    except BadInput as error:
+        raise ValueError(error) from error
+    return tuple(one for one in Timeframe if one in named)
+
+
+def as_pairs(value: object) -> object:
+    """A mapping out of ``name=level`` pairs with commas between."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.partition("=") for part in value.split(",")]
+    return {component.strip(): level.strip().lower() for component, _, level in parts}
+
+
+def known_components(levels: dict[str, Level]) -> dict[str, Level]:
+    """The same levels, once every name is a package of ours."""
+    package = Path(__file__).parent.parent
+    known = sorted(one.name for one in pkgutil.iter_modules([str(package)]))
+    for name in levels:
+        if name not in known:
+            raise ValueError(f"there is no component {name!r}, only {', '.join(known)}")
+    return levels
+
+
+def as_lower(value: object) -> object:
+    """Text without blanks around it, in small letters."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def as_seconds(value: object) -> object:
+    """A number out of text; pydantic takes it as seconds."""
+    return float(value) if isinstance(value, str) else value
+
+
+def as_days(value: object) -> object:
+    """A stretch of time out of a number of days."""
+    return value if isinstance(value, timedelta) else timedelta(days=float(str(value)))
+
+
+def as_absolute(path: Path) -> Path:
+    """The path from the root, the home folder written out."""
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # no such user, a loop of links
+        raise ValueError(error) from error
+
+
+def as_database(url: SecretStr) -> SecretStr:
+    """The same URL, once it is one of SQLite or Postgres."""
+    if not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://.", url.get_secret_value()):
+        raise ValueError
+    return url
+
+
+def setting(default: object, text: str, allowed: str, **more: Any) -> Any:
+    """A field of the settings with what docs and errors say of it."""
+    extra = {"allowed": allowed, "default": more.pop("said", None)}
+    if callable(default):
+        return Field(default_factory=default, description=text, json_schema_extra=extra, **more)
+    return Field(default, description=text, json_schema_extra=extra, **more)
