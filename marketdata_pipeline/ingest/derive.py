@@ -161,8 +161,9 @@ def write_derived(
         run_id=run_id,
     )
 
-    def judged(_stored: Snapshot) -> tuple[Write, bool]:
-        return Write(series, fetch, bars, lambda before: before.overlay(spans)), False
+    def judged(stored: Snapshot) -> tuple[Write, bool]:
+        fresh = bars[~np.isin(contract.labels_of(bars), stored.finals())]
+        return Write(series, fetch, fresh, lambda before: before.overlay(spans)), False
 
     return commit_over(store, series, scope, judged)
 

@@ -21,7 +21,7 @@ from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.errors import SplitContradicted, WriteConflict
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
-from marketdata_pipeline.quality.plausible import contradicted_split
+from marketdata_pipeline.quality.plausible import contradicted_split, emptier
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Stale, Write
 
@@ -68,7 +68,7 @@ def settle(
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         _refuse_contradiction(reply, settled.bars, stored, known)
-        keep = inside & ~_held_by_later_fetch(labels, stored, to_micros(reply.fetched_at))
+        keep = inside & ~_held(settled.bars, stored, to_micros(reply.fetched_at))
         return _write(reply, settled, parts, keep, stored, listing)
 
     return commit_over(store, reply.series, _padded(reply.window), judged)
@@ -140,9 +140,16 @@ def _within(labels: Micros, parts: Sequence[TimeRange]) -> np.ndarray:
     return inside
 
 
-def _held_by_later_fetch(labels: Micros, stored: Snapshot, fetched_at: int) -> np.ndarray:
+def _held(bars: pd.DataFrame, stored: Snapshot, fetched_at: int) -> np.ndarray:
+    """A mask of the bars for which a better one is stored.
+
+    That is one of a later fetch, a final one, or one with volume where the reply has none.
+    """
+    labels = contract.labels_of(bars)
     later = contract.labels_of(stored.bars)[stored.fetched_at > fetched_at]
-    return np.isin(labels, later)
+    better: np.ndarray = np.isin(labels, np.union1d(later, stored.finals()))
+    better |= emptier(bars, stored.bars)
+    return better
 
 
 def _touches(bars: pd.DataFrame, stored: Snapshot) -> bool:

@@ -42,6 +42,16 @@ def contradicted_split(
     return None
 
 
+def emptier(reply: pd.DataFrame, stored: pd.DataFrame) -> np.ndarray:
+    """A mask of the reply's bars that say nothing was traded where the stored bar says something.
+
+    Providers answer a bar without its volume at times; both frames are sorted by label.
+    """
+    traded = stored.index[stored["volume"].to_numpy() > 0]
+    idle: np.ndarray = reply["volume"].to_numpy() == 0
+    return idle & np.asarray(reply.index.isin(traded))
+
+
 def _log(split: Action) -> float:
     return float(np.log(float(split.value)))
 

@@ -4,7 +4,7 @@ Not here: which bars may be stored, and what to do about a stale version; the wr
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,23 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, select
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.database.metadata import chunks, coverage, fetches
+from marketdata_pipeline.database.metadata import coverage, fetches
 from marketdata_pipeline.database.metadata import series as series_table
-from marketdata_pipeline.domain.bars import frame, labels_of, values_of
+from marketdata_pipeline.domain.bars import frame
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
-from marketdata_pipeline.store import identity, ledger
-from marketdata_pipeline.store.codec import Rows
-from marketdata_pipeline.store.files import BarFiles
-from marketdata_pipeline.store.transaction import Transaction, stale
+from marketdata_pipeline.store import identity, journal, ledger
+from marketdata_pipeline.store.codec import Rows, rows_of
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.files import GRACE, BarFiles
+from marketdata_pipeline.store.history import rows_as_of
+from marketdata_pipeline.store.journal import Change, Restatement, against_finals
+from marketdata_pipeline.store.newest import newest
+from marketdata_pipeline.store.transaction import LONGEST_TAIL, Transaction, stale
 from marketdata_pipeline.store.write import Committed, Snapshot, Write
 
 _VERSION = select(series_table.c.id, series_table.c.version).where(
@@ -46,18 +50,43 @@ _FETCHED_AT = (
 class BarStore:
     """The bars of all series: chunks in the catalog behind ``engine``, files below ``folder``."""
 
-    def __init__(self, engine: Engine, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, clock: Clock, *, grace: timedelta = GRACE
+    ) -> None:
         self._engine = engine
         self._files = BarFiles(folder)
         self._clock = clock
+        self._grace = grace
+        self._compactor = Compactor(engine, folder, clock, grace=grace)
 
-    def read(self, series: Series, within: TimeRange | None = None) -> pd.DataFrame:
+    def read(
+        self, series: Series, within: TimeRange | None = None, *, as_of: datetime | None = None
+    ) -> pd.DataFrame:
         """The raw bars with a label in ``within`` (None: all), as ``domain.bars`` shapes them.
+
+        Args:
+            series: which one.
+            within: label range.
+            as_of: wall instant: only bars whose fetch was committed by then, with the values that
+                they had. ``attrs["superseded_since"]`` says from which instant on that is all of
+                it (None: always): of what was replaced before, while it was provisional, nothing
+                is left, so an earlier ``as_of`` lacks it.
 
         Raises:
             StoreError: the catalog or a file is unreadable; the text names series and file.
         """
-        return _frame(self._rows(series, within))
+        if as_of is None:
+            return _frame(self._rows(series, within))
+        with reading(self._engine) as connection:
+            rows, since = rows_as_of(connection, self._files, series, within, as_of)
+        found = _frame(rows)
+        found.attrs = {"as_of": as_of.isoformat(), "superseded_since": since and since.isoformat()}
+        return found
+
+    def restatements(self, series: Series, within: TimeRange | None = None) -> list[Restatement]:
+        """The changes of final bars with a label in ``within`` (None: all), oldest first."""
+        with reading(self._engine) as connection:
+            return journal.restatements_of(connection, series, within)
 
     def read_with_fetches(self, series: Series, within: TimeRange | None = None) -> pd.DataFrame:
         """The same with the columns ``fetch_id`` (int32) and ``state`` (int8, see State)."""
@@ -70,14 +99,14 @@ class BarStore:
             known = identity.known_series_id(connection, series)
             if known is None:
                 return _frame(chunk_rows.bars_in([], self._files, series, None))
-            return _frame(chunk_rows.newest(connection, self._files, series, known, rows))
+            return _frame(newest(connection, self._files, series, known, rows))
 
     def snapshot(self, series: Series, within: TimeRange | None = None) -> Snapshot:
         """The bars in ``within`` at one version, each with the instant of its fetch."""
         with reading(self._engine) as connection:
             version, rows = self._versioned(connection, series, within)
             at = _fetched_at(connection, series, rows.fetch_id)
-        return Snapshot(version, _frame(rows), at)
+        return Snapshot(version, _frame(rows), at, rows.state)
 
     def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
         """The coverage of each series, in one query; empty for an unknown one."""
@@ -126,9 +155,9 @@ class BarStore:
         """The span of all labels that were written after ``version``, or None."""
         with reading(self._engine) as connection:
             first, last = connection.execute(
-                select(func.min(chunks.c.ts_min), func.max(chunks.c.ts_max))
-                .join_from(chunks, series_table)
-                .where(series_table.c.key == str(series), chunks.c.seq > version)
+                select(func.min(fetches.c.first_ts), func.max(fetches.c.last_ts))
+                .join_from(fetches, series_table)
+                .where(series_table.c.key == str(series), fetches.c.version > version)
             ).one()
         if first is None:
             return None
@@ -147,18 +176,23 @@ class BarStore:
         Raises:
             Stale: that is not so any more; nothing was written.
             WriteConflict: the catalog stayed busy; nothing was written.
-            ContractViolation: the bars are unsorted, not unique, or not finite.
+            ContractViolation: the bars are unsorted, not unique, or not finite; or final bars
+                change without a reason, or would become provisional.
             StoreError: the catalog or the folder refuses the write.
         """
-        labels = _checked(write)
-        known = self._labels_known(write, labels, expected_version)
-        pieces = chunk_rows.pieces_of(self._files, write.series, write.bars)
-        transaction = Transaction(self._files, self._clock, write, pieces, expected_version)
+        begun = self._clock.wall_now()
+        fresh, known, change = self._against_stored(write, expected_version)
+        pieces = chunk_rows.pieces_of(self._files, write.series, fresh, fetched=False)
+        transaction = Transaction(
+            self._files, self._clock, write, pieces, expected_version, begun, self._grace
+        )
         try:
-            return retry.write(
+            done = retry.write(
                 self._engine,
                 self._clock,
-                lambda connection: transaction.run(connection, rows_new=len(labels) - known),
+                lambda connection: transaction.run(
+                    connection, rows_new=len(fresh.ts) - known, change=change
+                ),
             )
         except WriteConflict:
             chunk_rows.discard(self._files, pieces)
@@ -168,16 +202,23 @@ class BarStore:
             if not transaction.complete:
                 chunk_rows.discard(self._files, pieces)
             raise
+        if transaction.tail >= LONGEST_TAIL:
+            self._compactor.attempt(write.series)
+        return done
 
-    def _labels_known(self, write: Write, labels: np.ndarray, expected_version: int | None) -> int:
-        """How many of the labels are stored at the expected version."""
-        if expected_version is None or not len(labels):
-            return 0
+    def _against_stored(
+        self, write: Write, expected_version: int | None
+    ) -> tuple[Rows, int, Change | None]:
+        """The bars to write, how many of their labels are stored, and which final bars change."""
+        fresh = _checked(write)
+        if expected_version is None or not len(fresh.ts):
+            return fresh, 0, None
         with reading(self._engine) as connection:
-            version, rows = self._versioned(connection, write.series, _span(labels))
+            version, rows = self._versioned(connection, write.series, _span(fresh.ts))
         if version != expected_version:
             raise stale(write.series)
-        return int(np.isin(labels, rows.ts).sum())
+        left, change = against_finals(write.series, rows, fresh, write.reason)
+        return left, int(np.isin(left.ts, rows.ts).sum()), change
 
     def _rows(self, series: Series, within: TimeRange | None) -> Rows:
         with reading(self._engine) as connection:
@@ -197,13 +238,13 @@ def _span(labels: np.ndarray) -> TimeRange:
     return TimeRange(from_micros(int(labels[0])), from_micros(int(labels[-1])) + MICROSECOND)
 
 
-def _checked(write: Write) -> np.ndarray:
-    labels = labels_of(write.bars)
-    if (np.diff(labels) <= 0).any():
+def _checked(write: Write) -> Rows:
+    rows = rows_of(write.bars, 0, write.state)
+    if (np.diff(rows.ts) <= 0).any():
         raise ContractViolation(f"{write.series}: bars to store must be sorted and unique")
-    if not np.isfinite(values_of(write.bars)).all():
+    if not all(np.isfinite(column).all() for column in rows.columns.values()):
         raise ContractViolation(f"{write.series}: bars to store must be finite numbers")
-    return labels
+    return rows
 
 
 def _frame(rows: Rows) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 """Bars to Parquet bytes and back, every number to its last bit.
 
-Not here: where the bytes lie (chunks, files). One row group holds 8,192 bars, so that the newest
-are read without the rest; time and volume are delta coded, prices are dictionary coded, which on
-decimal prices beats every other encoding that was measured. A file says nothing of its fetch where
-all its bars come from the same one.
+Not here: where the bytes lie (chunks, files), and whether they are whole (checksums).
+One row group holds 8,192 bars, so that the newest are read without the rest; time, volume and fetch
+are delta coded, prices are dictionary coded, which on decimal prices beats every other encoding
+that was measured. A file says nothing of fetch and state where all its bars have the same ones.
 """
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -45,17 +44,31 @@ class Rows:
         return self.where(slice(first, after))
 
 
-def encode(bars: pd.DataFrame) -> bytes:
-    """The Parquet file of a frame of bars, which must not be empty."""
+def rows_of(bars: pd.DataFrame, fetch_id: int, state: int) -> Rows:
+    """The bars of one fetch as arrays."""
+    count = len(bars)
+    return Rows(
+        labels_of(bars),
+        dict(zip(COLUMNS, values_of(bars), strict=True)),
+        np.full(count, fetch_id, dtype=np.int32),
+        np.full(count, state, dtype=np.int8),
+    )
+
+
+def encode(rows: Rows, *, fetched: bool = False) -> bytes:
+    """The Parquet file of some bars, at least one; ``fetched``: with fetch and state of each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    *prices, volume = values_of(bars)
-    whole = _whole(volume)
-    arrays = {"ts": pa.array(labels_of(bars), pa.timestamp("us", tz="UTC"))}
-    arrays |= {name: pa.array(price) for name, price in zip(PRICES, prices, strict=True)}
+    whole = _whole(rows.columns["volume"])
+    arrays = {"ts": pa.array(rows.ts, pa.timestamp("us", tz="UTC"))}
+    arrays |= {name: pa.array(rows.columns[name]) for name in PRICES}
+    volume = rows.columns["volume"]
     arrays["volume"] = pa.array(volume.astype(np.int64) if whole else volume)
     delta = ["ts", "volume"] if whole else ["ts"]
+    if fetched:
+        arrays |= {"fetch_id": pa.array(rows.fetch_id), "state": pa.array(rows.state)}
+        delta.append("fetch_id")
     sink = pa.BufferOutputStream()
     pq.write_table(
         pa.table(arrays),
@@ -63,41 +76,66 @@ def encode(bars: pd.DataFrame) -> bytes:
         row_group_size=_ROW_GROUP,
         compression="zstd",
         compression_level=3,
-        use_dictionary=[name for name in COLUMNS if name not in delta],
+        use_dictionary=[name for name in arrays if name not in delta],
         column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
         store_schema=False,  # Arrow's copy of the schema is a fifth of a small chunk
     )
     return bytes(sink.getvalue())
 
 
-def decode(
-    data: bytes, *, fetch_id: int | None, state: int | None, within: TimeRange | None
-) -> Rows:
-    """The bars of a file whose label is in ``within`` (None: all).
+class Encoded:
+    """The bars of one chunk, read as they are asked for.
 
-    ``fetch_id`` and ``state`` hold for each bar where they are given, else the file says.
+    Not in memory but behind a file where ``source`` is one: only what is asked for is read of it.
+
+    Args:
+        source: the bytes, or a binary file.
+        fetch_id: of each bar; None: the file says.
+        state: of each bar; None: the file says.
 
     Raises:
-        pyarrow.ArrowException: the bytes are no Parquet file.
-        KeyError: a column is missing.
+        pyarrow.ArrowException: here and on reading, the bytes are no Parquet file.
+        KeyError: on reading, a column is missing.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(data))
-    table = file.read_row_groups(_row_groups(file, within), use_threads=False)
-    ts = table["ts"].cast(pa.int64()).to_numpy()
-    return Rows(
-        ts,
-        {name: table[name].to_numpy().astype(np.float64) for name in COLUMNS},
-        _constant_or(table, "fetch_id", fetch_id, np.int32),
-        _constant_or(table, "state", state, np.int8),
-    ).within(within)
+    def __init__(self, source: bytes | BinaryIO, fetch_id: int | None, state: int | None) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
+        opened = pa.BufferReader(source) if isinstance(source, bytes) else pa.PythonFile(source)
+        self._file = pq.ParquetFile(opened)
+        self._fetch_id = fetch_id
+        self._state = state
 
-def checksum(data: bytes) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
+    def spans(self) -> list[tuple[int, int]]:
+        """The first and the last label of each row group, in microseconds."""
+        groups = range(self._file.num_row_groups)
+        told = [self._file.metadata.row_group(group).column(0).statistics for group in groups]
+        return [(to_micros(one.min), to_micros(one.max)) for one in told]
+
+    def group(self, number: int) -> Rows:
+        """The bars of one row group."""
+        return self._rows([number])
+
+    def within(self, span: TimeRange | None) -> Rows:
+        """The bars whose label is in ``span`` (None: all)."""
+        if span is None:
+            return self._rows(list(range(self._file.num_row_groups)))
+        start, end = to_micros(span.start), to_micros(span.end)
+        told = enumerate(self.spans())
+        groups = [group for group, (low, high) in told if high >= start and low < end]
+        return self._rows(groups).within(span)
+
+    def _rows(self, groups: list[int]) -> Rows:
+        import pyarrow as pa
+
+        table = self._file.read_row_groups(groups, use_threads=False)
+        return Rows(
+            table["ts"].cast(pa.int64()).to_numpy(),
+            {name: table[name].to_numpy().astype(np.float64) for name in COLUMNS},
+            _constant_or(table, "fetch_id", self._fetch_id, np.int32),
+            _constant_or(table, "state", self._state, np.int8),
+        )
 
 
 def _whole(volume: np.ndarray) -> bool:
@@ -110,16 +148,3 @@ def _constant_or(table: Any, name: str, constant: int | None, dtype: type) -> np
     if constant is None:
         return np.asarray(table[name].to_numpy(), dtype=dtype)
     return np.full(table.num_rows, constant, dtype=dtype)
-
-
-def _row_groups(file: Any, within: TimeRange | None) -> list[int]:
-    """The row groups that may hold a label in ``within``."""
-    groups = range(file.num_row_groups)
-    if within is None:
-        return list(groups)
-    spans = [file.metadata.row_group(group).column(0).statistics for group in groups]
-    return [
-        group
-        for group, span in zip(groups, spans, strict=True)
-        if span.max >= within.start and span.min < within.end
-    ]

@@ -8,10 +8,16 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import StoreError
+from marketdata_pipeline.store.checksums import open_checked
+
+GRACE = timedelta(hours=1)
+"""How long a file stays that nothing names: who found it in the catalog may still read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +53,14 @@ class BarFiles:
             ) from error
         return f"{series.slug}/{name}"
 
-    def get(self, series: Series, path: str) -> bytes:
-        """The bytes of a file.
+    def open(self, path: str, checksum: str) -> BinaryIO:
+        """A file to read from; each block of it is verified when it is read.
 
         Raises:
-            StoreError: it is missing or unreadable; the text names series and file.
+            Damaged: here or on reading, the bytes are not those of the checksum.
+            OSError: it is missing or unreadable.
         """
-        try:
-            return (self.folder / path).read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"{series}: the bar file {self.folder / path} cannot be read: "
-                f"{error.strerror or error}"
-            ) from error
+        return open_checked(self.folder / path, checksum)
 
     def discard(self, paths: Iterable[str]) -> None:
         """Remove files that no committed chunk names."""

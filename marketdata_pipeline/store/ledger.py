@@ -5,6 +5,7 @@ Not here: chunks, and the order in which a transaction does all this (bars).
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Any
@@ -61,7 +62,17 @@ _COVER_ACTIONS = insert(action_coverage)
 _UNCOVER_ACTIONS = delete(action_coverage).where(action_coverage.c.instrument_id == bindparam("of"))
 
 
-def insert_fetch(connection: Connection, write: Write, series_id: int, committed_at: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a fetch made of its series, in wall microseconds and labels; None: it had no bars."""
+
+    committed_at: int
+    version: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+def insert_fetch(connection: Connection, write: Write, series_id: int, brought: Brought) -> int:
     """Enter the fetch; its id."""
     fetch: Fetch = write.fetch
     row = {
@@ -75,12 +86,15 @@ def insert_fetch(connection: Connection, write: Write, series_id: int, committed
         "currency": fetch.currency,
         "market_at": to_micros(fetch.market_at),
         "fetched_at": to_micros(fetch.fetched_at),
-        "committed_at": committed_at,
+        "committed_at": brought.committed_at,
         "rows": len(write.bars),
         "requests": fetch.requests,
         "dropped": json.dumps([[to_micros(bad.ts), bad.rule] for bad in fetch.dropped]),
         "base_version": fetch.base_version,
         "run_id": fetch.run_id,
+        "version": brought.version,
+        "first_ts": brought.first,
+        "last_ts": brought.last,
     }
     return int(connection.execute(_INSERT_FETCH, row).scalar_one())
 

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action
-from marketdata_pipeline.domain.bars import BadRow, empty
+from marketdata_pipeline.domain.bars import BadRow, empty, labels_of
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.errors import WriteConflict
 
 
@@ -84,6 +85,8 @@ class Write:
         actions: of the instrument; ``actions_within`` is the range in which the reply lists all.
         first_trade: the listing's first day, where the reply tells it.
         asset_class: of the instrument, where the reply tells better than its spelling.
+        state: of each bar.
+        reason: why final bars change, where some do; they are journalled with it.
         aside: the reply was asked for something else than the series' bars: its error and its last
             update stay as they are.
     """
@@ -96,6 +99,8 @@ class Write:
     actions_within: TimeRange | None = None
     first_trade: date | None = None
     asset_class: AssetClass | None = None
+    state: State = State.PROVISIONAL
+    reason: str | None = None
     aside: bool = False
 
 
@@ -126,9 +131,16 @@ class Committed:
 class Snapshot:
     """Stored bars at one version; 0 where the series has none.
 
-    ``fetched_at`` is aligned to ``bars``: when the fetch of each arrived, in wall microseconds.
+    Aligned to ``bars`` are ``fetched_at``: when the fetch of each arrived, in wall microseconds,
+    and ``state``, as ``State`` has it.
     """
 
     version: int
     bars: pd.DataFrame
     fetched_at: np.ndarray
+    state: np.ndarray
+
+    def finals(self) -> Micros:
+        """The labels of the bars that only a restatement changes."""
+        labels: Micros = labels_of(self.bars)[self.state == State.FINAL]
+        return labels

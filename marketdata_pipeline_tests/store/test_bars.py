@@ -136,10 +136,10 @@ def test_a_version_raised_between_reading_and_writing_is_stale(
     other = BarStore(engine, folder, FrozenClock())
     encode = module.pieces_of
 
-    def another_comes_first(*arguments: Any) -> list[module.Piece]:
+    def another_comes_first(*arguments: Any, fetched: bool) -> list[module.Piece]:
         monkeypatch.setattr(module, "pieces_of", encode)
         other.commit(write_of(bars_at(minutes(0, 10), 5)), expected_version=1)
-        return encode(*arguments)
+        return encode(*arguments, fetched=fetched)
 
     monkeypatch.setattr(module, "pieces_of", another_comes_first)
     with pytest.raises(Stale):
@@ -156,10 +156,10 @@ def test_two_writers_that_both_saw_an_empty_window_do_not_both_write(
     other = BarStore(engine, folder, FrozenClock())
     encode = module.pieces_of
 
-    def another_comes_first(*arguments: Any) -> list[module.Piece]:
+    def another_comes_first(*arguments: Any, fetched: bool) -> list[module.Piece]:
         monkeypatch.setattr(module, "pieces_of", encode)
         other.commit(write_of(bars_at(minutes(3, 1), 5)), expected_version=None)
-        return encode(*arguments)
+        return encode(*arguments, fetched=fetched)
 
     monkeypatch.setattr(module, "pieces_of", another_comes_first)
     with pytest.raises(Stale):
@@ -385,7 +385,7 @@ def test_a_damaged_or_missing_file_names_series_and_file(store: BarStore, folder
     with pytest.raises(StoreError, match=rf"BTC-USD\|1m: bar file .*{path.name} is damaged"):
         store.read(COIN)
     path.unlink()
-    with pytest.raises(StoreError, match=rf"BTC-USD\|1m: the bar file .*{path.name} cannot be"):
+    with pytest.raises(StoreError, match=rf"BTC-USD\|1m: bar file .*{path.name} cannot be"):
         store.read(COIN)
     path.write_bytes(whole)
     pd.testing.assert_frame_equal(store.read(COIN), bars, check_freq=False)
@@ -402,7 +402,7 @@ def test_a_damaged_inline_chunk_names_series_and_chunk(store: BarStore, engine: 
 def test_bytes_with_a_right_checksum_that_are_no_parquet_are_a_store_error(
     store: BarStore, engine: Engine
 ) -> None:
-    from marketdata_pipeline.store.codec import checksum
+    from marketdata_pipeline.store.checksums import checksum
 
     store.commit(write_of(bars_at(minutes(0, 3))), expected_version=None)
     with writing(engine) as connection:

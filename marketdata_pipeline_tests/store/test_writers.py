@@ -87,7 +87,9 @@ def test_of_writers_at_once_none_loses_a_row_and_the_later_fetch_wins(
         kept = connection.exec_driver_sql(
             "SELECT count(*), sum(rows) FROM fetches WHERE rows > 0"
         ).one()
-        named = connection.exec_driver_sql("SELECT path FROM chunks WHERE path IS NOT NULL")
+        named = connection.exec_driver_sql(
+            "SELECT path FROM chunks WHERE path IS NOT NULL UNION SELECT path FROM retired_files"
+        )
         paths = {folder / path for path in named.scalars()}
     assert rows[0] == len(found)
     assert rows[1] == kept[0]

@@ -1,0 +1,190 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, delete, insert, text, update
+
+from marketdata_pipeline.database.engine import writing
+from marketdata_pipeline.database.metadata import chunks, coverage, fetches
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import StoreError
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.chunks import MOST_INLINE
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.verify import Verifier
+from marketdata_pipeline.store.write import State
+from marketdata_pipeline_tests.fakes import FrozenClock
+from marketdata_pipeline_tests.store.writes import COIN, START, bars_at, minutes, settle, write_of
+
+Hurt = Callable[[Connection], object]
+
+
+@pytest.fixture
+def verifier(engine: Engine, folder: Path, clock: FrozenClock) -> Verifier:
+    return Verifier(engine, folder, clock)
+
+
+@pytest.fixture
+def filled(store: BarStore, engine: Engine, folder: Path, clock: FrozenClock) -> BarStore:
+    """A series of a file, merged chunks, superseded bars, a restatement and a small tail."""
+    for mark in (1, 2, 3):
+        settle(store, write_of(bars_at(minutes(0, 5), mark)))
+    for mark, reason in ((4, None), (5, "corrected")):
+        write = replace(write_of(bars_at(minutes(1, 2), mark)), state=State.FINAL, reason=reason)
+        store.commit(write, expected_version=store.versions([COIN])[COIN])
+    Compactor(engine, folder, clock).compact(COIN)
+    settle(store, write_of(bars_at(minutes(5, MOST_INLINE + 1))))
+    settle(store, write_of(bars_at(minutes(MOST_INLINE + 6, 2))))
+    return store
+
+
+def kinds(verifier: Verifier) -> list[str]:
+    found = [fault for series in verifier.series() for fault in verifier.faults(series)]
+    return [fault.kind for fault in [*found, *verifier.everywhere()]]
+
+
+def test_a_store_that_was_only_written_to_has_no_fault(
+    filled: BarStore, verifier: Verifier
+) -> None:
+    assert verifier.series() == [COIN]
+    assert verifier.faults(COIN) == []
+    assert verifier.everywhere() == []
+    assert verifier.faults(Series.parse("MSFT|1d")) == []
+    assert len(filled.read(COIN)) == MOST_INLINE + 8
+
+
+HURTS: list[tuple[str, list[str], Hurt]] = [
+    (
+        "a changed byte",
+        ["unreadable"],
+        lambda one: one.execute(
+            update(chunks).where(chunks.c.data.is_not(None)).values(checksum="s8:00")
+        ),
+    ),
+    (
+        "a chunk that is gone",
+        ["catalog", "catalog"],
+        lambda one: one.execute(delete(chunks).where(chunks.c.path.is_not(None))),
+    ),
+    (
+        "a count that is wrong",
+        ["catalog"],
+        lambda one: one.execute(update(series_table).values(rows=7)),
+    ),
+    (
+        "a write that is not there",
+        ["fetch"],
+        lambda one: one.execute(update(series_table).values(version=20)),
+    ),
+    (
+        "bars that nobody answered",
+        ["coverage"],
+        lambda one: one.execute(delete(coverage)),
+    ),
+    (
+        "a catalog that says less of a chunk than it holds",
+        ["chunk"],
+        lambda one: one.execute(
+            update(chunks).where(chunks.c.path.is_not(None)).values(rows=chunks.c.rows - 1)
+        ),
+    ),
+    (
+        "a chunk of another fetch's series",
+        ["fetch"],
+        lambda one: one.execute(
+            update(chunks).where(chunks.c.path.is_not(None)).values(fetch_id=_stranger(one))
+        ),
+    ),
+    (
+        "a file that two chunks name",
+        ["fetch", "file", "file"],
+        lambda one: one.execute(text("UPDATE chunks SET path = 'x/y.parquet', data = NULL")),
+    ),
+    (
+        "a series under another name",
+        ["catalog"],
+        lambda one: one.execute(update(series_table).values(timeframe="5m")),
+    ),
+]
+
+
+def _stranger(connection: Connection) -> int:
+    """The id of a fetch of a series of its own."""
+    ours = connection.execute(text("SELECT id FROM instruments")).scalar_one()
+    other = {"key": "BTC-USD|1d", "instrument_id": ours, "timeframe": "1d"}
+    made = insert(series_table).values(other).returning(series_table.c.id)
+    row = dict(connection.execute(text("SELECT * FROM fetches ORDER BY id LIMIT 1")).one()._mapping)
+    row.pop("id")
+    row |= {"series_id": connection.execute(made).scalar_one(), "version": None}
+    return int(connection.execute(insert(fetches).values(row).returning(fetches.c.id)).scalar_one())
+
+
+@pytest.mark.parametrize(
+    ("expected", "hurt"), [one[1:] for one in HURTS], ids=[h[0] for h in HURTS]
+)
+def test_each_fault_is_found(
+    filled: BarStore, verifier: Verifier, engine: Engine, expected: list[str], hurt: Hurt
+) -> None:
+    assert len(filled.read(COIN)) == MOST_INLINE + 8
+    with writing(engine) as connection:
+        hurt(connection)
+    found = set(kinds(verifier))
+    assert found >= set(expected) - {"fetch"} or found == set(expected)
+    assert found, "nothing was found"
+
+
+def test_a_missing_and_a_damaged_file_are_found_with_their_names(
+    filled: BarStore, verifier: Verifier, folder: Path
+) -> None:
+    (path,) = folder.rglob("*.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"?")
+    assert [one.kind for one in verifier.faults(COIN)] == ["unreadable"]
+    assert path.name in verifier.faults(COIN)[0].text
+    path.unlink()
+    assert [one.kind for one in verifier.faults(COIN)] == ["unreadable"]
+    assert [one.text for one in verifier.everywhere()] == [
+        f"bar file {COIN.slug}/{path.name} is missing"
+    ]
+    path.write_bytes(whole)
+    assert verifier.faults(COIN) == []
+    assert len(filled.read(COIN)) == MOST_INLINE + 8
+
+
+def test_bars_that_break_the_contract_are_found(store: BarStore, verifier: Verifier) -> None:
+    bars = bars_at(minutes(0, 3))
+    settle(store, write_of(bars.assign(low=bars["high"] + 1)))
+    assert {one.kind for one in verifier.faults(COIN)} == {"contract"}
+    assert len(verifier.faults(COIN)) == 3
+
+
+def test_an_answer_without_an_expected_bar_is_found(store: BarStore, verifier: Verifier) -> None:
+    bars = bars_at(minutes(0, 10)).drop(bars_at(minutes(4, 2)).index)
+    settle(store, write_of(bars))
+    (fault,) = verifier.faults(COIN)
+    assert (fault.kind, fault.series) == ("coverage", COIN)
+    first = START + timedelta(minutes=4)
+    assert fault.text == f"2 bars are covered but absent, first {first.isoformat()}"
+
+
+def test_spans_that_overlap_are_found(store: BarStore, verifier: Verifier, engine: Engine) -> None:
+    settle(store, write_of(bars_at(minutes(0, 10))))
+    start = to_micros(START) + 60_000_000
+    with writing(engine) as connection:
+        row = {"series_id": 1, "start": start, "end": start + 1, "kind": "answered"}
+        connection.execute(insert(coverage).values(row))
+    assert "two spans of the coverage overlap" in [one.text for one in verifier.faults(COIN)]
+
+
+def test_a_catalog_that_names_no_series_is_a_store_error(
+    store: BarStore, verifier: Verifier, engine: Engine
+) -> None:
+    settle(store, write_of(bars_at(minutes(0, 1))))
+    with writing(engine) as connection:
+        connection.execute(update(series_table).values(key="nothing"))
+    with pytest.raises(StoreError, match="names 'nothing', which is no series"):
+        verifier.series()
