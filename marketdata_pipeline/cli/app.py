@@ -19,6 +19,7 @@ from marketdata_pipeline.cli.state import State
 from marketdata_pipeline.cli.status import status
 from marketdata_pipeline.cli.tracking import track, untrack
 from marketdata_pipeline.cli.ui import ui
+from marketdata_pipeline.cli.upkeep import compact, gc, info, verify
 from marketdata_pipeline.errors import BadInput, MarketDataError
 
 FAILED = 1
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for command in (
     init, quickstart, track, untrack, backfill, refresh, bars, status, simulate, ui,
+    info, verify, compact, gc,
 ):  # fmt: skip
     app.command()(command)
 

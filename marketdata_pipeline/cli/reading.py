@@ -4,6 +4,7 @@ Not here: reading it (reading), how the whole home stands (status).
 """
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from marketdata_pipeline.cli.state import console, state_of
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.bars import PRICES
 from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import parse_instant
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
@@ -43,6 +45,9 @@ def bars(
         ),
     ] = None,
     adjust: Annotated[str, typer.Option(help="none, splits or all.")] = "splits",
+    as_of: Annotated[
+        str, typer.Option(help="As it was known at this instant, e.g. 2026-07-24T18:00Z.")
+    ] = "",
     as_chart: Annotated[bool, typer.Option("--chart", help="Draw candles here.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, all digits.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Columns as JSON.")] = False,
@@ -55,7 +60,9 @@ def bars(
     with state_of(context).opened() as home:
         if last is None and within is None and not (as_csv or as_json):
             last = chart_room() if as_chart else _TABLE
-        frame = data_of(home).bars(series, within, basis, last=last or None)
+        known = parse_instant(as_of) if as_of else None
+        frame = data_of(home).bars(series, within, basis, last=last or None, as_of=known)
+    _warn_of_lost_values(frame, known)
     if as_csv:
         print(frame.to_csv(date_format="%Y-%m-%dT%H:%M:%SZ"), end="")
     elif as_json:
@@ -64,6 +71,13 @@ def bars(
         console().print(chart(frame, title=_title(frame)), end="")
     else:
         console().print(_table(frame, series))
+
+
+def _warn_of_lost_values(frame: pd.DataFrame, as_of: datetime | None) -> None:
+    since = frame.attrs.get("superseded_since")
+    if as_of is not None and since is not None and as_of < datetime.fromisoformat(since):
+        told = f"bars that were replaced before {since} while provisional are no longer known"
+        sys.stderr.write(f"marketdata: {told}\n")
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, object]:

@@ -77,7 +77,7 @@ class PipelineResource:
 
 def assemble(settings: Settings, home: Home) -> Pipeline:
     """Wire the use cases of a home together."""
-    store = BarStore(home.engine, home.bars, home.clock)
+    store = BarStore(home.engine, home.bars, home.clock, grace=settings.file_grace)
     verdicts = Verdicts(home.engine, home.clock)
     tracking = Tracking(home.engine, home.clock)
     waits = Waits()

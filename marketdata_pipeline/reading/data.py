@@ -54,6 +54,7 @@ class DataManager:
         adjust: Adjust = Adjust.SPLITS,
         *,
         last: int | None = None,
+        as_of: datetime | None = None,
     ) -> pd.DataFrame:
         """Bars of a series, labels as the contract says (UTC, left edge), newest last.
 
@@ -65,21 +66,25 @@ class DataManager:
             within: label range; None for all.
             adjust: which actions are taken out; of splits and dividends the ones known now.
             last: only that many of the newest bars.
+            as_of: wall instant: only what was committed by then, with the raw values that it had
+                (``BarStore.read`` says more; its attrs ``as_of`` and ``superseded_since`` are
+                kept). Actions are those known now.
 
         Raises:
             BadInput: the series is not kept in this home.
             StoreError: the catalog or a file is unreadable.
         """
-        if last is not None and within is None:
+        if last is not None and within is None and as_of is None:
             raw = self.store.tail(series, last)
         else:
-            raw = self.store.read(series, within)
+            raw = self.store.read(series, within, as_of=as_of)
         if raw.empty:
             self._refuse_unknown(series)
         raw = raw if last is None else raw.tail(last)
         adjusted = self._adjusted(raw, series, adjust)
         facts = self.catalog.facts([series.instrument])[series.instrument]
         adjusted.attrs = {
+            **raw.attrs,
             "series": str(series),
             "basis": "raw" if adjust is Adjust.NONE else adjust.value,
             "currency": facts.currency,
