@@ -1,24 +1,31 @@
-"""A process that settles overlapping windows of one series and tells each write that it knows of.
+"""Processes that settle overlapping windows of one series and tell each write that they know of.
 
 ``python -m marketdata_pipeline_tests.store.writer URL FOLDER SEED COUNT`` prints a line of JSON
 before each write (what it is about to write) and after it (that it was acknowledged).
+``keep_writing`` does so into a file, without end, and compacts and collects in between.
 """
 
 import json
 import random
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from marketdata_pipeline.database.engine import open_engine
 from marketdata_pipeline.domain.clock import SystemClock
+from marketdata_pipeline.errors import WriteConflict
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline_tests.store.writes import START, bars_at, minutes, settle, write_of
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.gc import Collector
+from marketdata_pipeline_tests.store.writes import COIN, START, bars_at, minutes, settle, write_of
 
 SPAN = 400
+_COMPACTS, _COLLECTS = 0.25, 0.35
 LARGE = 4200
 """Rows of the writes that become files; they start where the small ones do."""
 
@@ -46,13 +53,43 @@ def main(url: str, folder: str, seed: str, count: str) -> None:
     engine = open_engine(url)
     store = BarStore(engine, Path(folder), SystemClock())
     for _ in range(int(count)):
-        job = Job.draw(dice)
-        told = [job.first, job.count, job.fetched]
-        print(json.dumps(["tries", told]), flush=True)  # noqa: T201 - its parent reads it
-        fetched_at = START + timedelta(microseconds=job.fetched)
-        settle(store, write_of(bars_at(job.labels, job.fetched), fetched_at=fetched_at))
-        print(json.dumps(["stored", told]), flush=True)  # noqa: T201 - its parent reads it
+        _write(store, Job.draw(dice), sys.stdout)
     engine.dispose()
+
+
+def keep_writing(url: str, folder: Path, seed: int, told: Path) -> None:
+    """Write, compact and collect until killed; superseded bars go at once, files after 4 s."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    engine, clock, grace = open_engine(url), SystemClock(), timedelta(seconds=4)
+    store = BarStore(engine, folder, clock, grace=grace)
+    compactor = Compactor(engine, folder, clock, grace=grace)
+    collector = Collector(engine, folder, clock, kept=timedelta(0), grace=grace)
+    with told.open("w") as out:
+        while True:
+            with suppress(WriteConflict):  # the others kept coming first; nothing was written
+                chance = dice.random()
+                if chance < _COMPACTS:
+                    compactor.compact(COIN)
+                elif chance < _COLLECTS:
+                    collector.collect()
+                else:
+                    _write(store, Job.draw(dice), out)
+
+
+def _write(store: BarStore, job: Job, out: TextIO) -> None:
+    told = [job.first, job.count, job.fetched]
+    print(json.dumps(["tries", told]), file=out, flush=True)
+    fetched_at = START + timedelta(microseconds=job.fetched)
+    settle(store, write_of(bars_at(job.labels, job.fetched), fetched_at=fetched_at))
+    print(json.dumps(["stored", told]), file=out, flush=True)
+
+
+def told_in(lines: list[str]) -> tuple[list[Job], list[Job]]:
+    """What a writer had stored, and what it had at least begun, by the whole lines that it told."""
+    whole = [json.loads(line) for line in lines if line.endswith("]]")]
+    stored = [Job(*job) for what, job in whole if what == "stored"]
+    begun = [Job(*job) for what, job in whole if what == "tries"]
+    return stored, begun
 
 
 if __name__ == "__main__":
