@@ -22,8 +22,9 @@ from marketdata_pipeline.ingest.settle import (
     settle,
 )
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.write import Committed, Write
+from marketdata_pipeline.store.write import Committed, State, Write
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
+from marketdata_pipeline_tests.store.writes import write_of
 
 AAPL = Series.parse("AAPL|1d")
 FEBRUARY = days("2024-02-01", "2024-03-01")
@@ -72,6 +73,27 @@ def test_writers_at_once_lose_nothing_and_the_latest_fetch_wins(world: World, re
         done = list(pool.map(lambda one: _settle(world, one), replies[::-1] + replies))
     assert sum(one.rows_new for one in done) == 20
     pd.testing.assert_frame_equal(world.store.read(AAPL), replies[-1].bars)
+
+
+def test_an_emptier_reply_takes_nothing_away(world: World, reply: Reply) -> None:
+    _settle(world, reply)
+    before = world.store.read(AAPL)
+    idle = replace(_moved(reply, 1.0, later=timedelta(minutes=1)))
+    _settle(world, replace(idle, bars=idle.bars.assign(volume=0.0)))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), before)
+
+
+def test_a_later_reply_leaves_final_bars_alone(world: World, reply: Reply) -> None:
+    _settle(world, reply)
+    final = world.store.read(AAPL).iloc[3:6]
+    settled = replace(write_of(final, AAPL), state=State.FINAL)
+    world.store.commit(settled, expected_version=1)
+    moved = _moved(reply, 1.0, later=timedelta(minutes=1))
+    _settle(world, moved)
+    found = world.store.read(AAPL)
+    pd.testing.assert_frame_equal(found.iloc[3:6], final)
+    pd.testing.assert_frame_equal(found.drop(final.index), moved.bars.drop(final.index))
+    assert world.store.restatements(AAPL) == []
 
 
 def test_a_shrunken_reply_takes_nothing_away(world: World, reply: Reply) -> None:

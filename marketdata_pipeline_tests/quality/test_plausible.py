@@ -9,7 +9,7 @@ import pytest
 from marketdata_pipeline.domain.actions import Action, ActionKind, raw_from_split_adjusted
 from marketdata_pipeline.domain.bars import empty
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.quality.plausible import contradicted_split
+from marketdata_pipeline.quality.plausible import contradicted_split, emptier
 from marketdata_pipeline_tests.ingest.world import days, walk
 
 AAPL = Series.parse("AAPL|1d")
@@ -83,3 +83,12 @@ def test_dividends_and_an_empty_reply_are_no_reason() -> None:
     paid = Action(date(2024, 1, 10), ActionKind.DIVIDEND, Fraction(4))
     assert contradicted_split(walk(AAPL, YEAR), empty(), AAPL, [paid]) is None
     assert contradicted_split(empty(), walk(AAPL, YEAR), AAPL, [_split(Fraction(4))]) is None
+
+
+def test_a_bar_without_volume_is_emptier_than_a_stored_one_with_some() -> None:
+    stored = walk(AAPL, days("2024-02-01", "2024-02-08")).iloc[:4]
+    stored = stored.assign(volume=[10.0, 10.0, 0.0, 10.0])
+    reply = walk(AAPL, days("2024-02-01", "2024-02-08")).assign(volume=[0.0, 5.0, 0.0, 0.0, 0.0])
+    assert emptier(reply, stored).tolist() == [True, False, False, True, False]
+    assert emptier(reply, empty()).tolist() == [False] * 5
+    assert emptier(empty(), stored).tolist() == []
