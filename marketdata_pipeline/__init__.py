@@ -30,6 +30,8 @@ def get_ohlcv(
     start: "str | date | datetime | None" = None,
     end: "str | date | datetime | None" = None,
     adjust: str = "splits",
+    *,
+    as_of: "date | datetime | str | None" = None,
 ) -> "pd.DataFrame":
     """Stored bars of a series of the configured home; never asks a provider.
 
@@ -39,6 +41,8 @@ def get_ohlcv(
         start: first label wanted; an ISO date or an instant, UTC where no zone is given.
         end: the label before which it ends (half-open); None for the newest.
         adjust: ``none`` (as traded), ``splits``, or ``all`` (splits and dividends).
+        as_of: only what was stored by this instant of wall time, with the raw values that it had;
+            ``attrs["superseded_since"]`` says from which instant on nothing is lacking.
 
     Returns:
         A frame indexed by ``ts`` (UTC, microseconds; a bar's open, or the session's date at 00:00
@@ -51,6 +55,7 @@ def get_ohlcv(
     """
     from marketdata_pipeline.config import load_settings
     from marketdata_pipeline.domain.instrument import Instrument
+    from marketdata_pipeline.domain.ranges import parse_instant
     from marketdata_pipeline.domain.series import Series
     from marketdata_pipeline.domain.timeframe import Timeframe
     from marketdata_pipeline.reading.data import label_range, parse_adjust
@@ -60,4 +65,5 @@ def get_ohlcv(
     basis, within = parse_adjust(adjust), label_range(start, end)
     settings = load_settings()
     with opened(settings.home, settings.database) as data:
-        return data.bars(series, within, basis)
+        known = None if as_of is None else parse_instant(as_of)
+        return data.bars(series, within, basis, as_of=known)

@@ -224,3 +224,11 @@ def test_a_home_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="no home at"), opened(tmp_path / "none", None):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bars_are_read_as_they_were_known_at_an_instant(world: World) -> None:
+    now = world.clock.wall_now()
+    found = get_ohlcv("AAPL", adjust="none", as_of=now)
+    assert _closes(found) == CLOSES
+    assert found.attrs["as_of"] == now.isoformat()
+    assert get_ohlcv("AAPL", as_of="2000-01-01").empty
