@@ -12,6 +12,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
+ARCTICDB := .venv/arcticdb/stamp
 PINS := pyproject.toml constraints.txt setup.py
 # As many workers as there are cores, up to four; random order is pytest-randomly's default.
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
@@ -71,6 +72,9 @@ proof: $(DEV) ## what takes long: kills, load, lists of crashes, benchmarks in t
 	  echo "== $$script" && $(BIN)/python "$$script" --quick </dev/null || exit 1; \
 	done
 
+.PHONY: arcticdb
+arcticdb: $(ARCTICDB) ## one more peer of benchmarks/store.py, apart from all else
+
 .PHONY: fix
 fix: $(DEV) ## format the code, mend what the linter can mend
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . && $(BIN)/ruff check .
@@ -103,3 +107,10 @@ $(DEV): $(PINS)
 	$(REFUSE_PYTHON)
 	$(INSTALL)
 	@touch $(RUN) $@
+
+# Below .venv, but an environment of its own: it wants an older pandas than the project.
+$(ARCTICDB): benchmarks/arcticdb.txt | $(DEV)
+	@echo "installing into .venv/arcticdb ..."
+	@"$(PYTHON)" -m venv .venv/arcticdb
+	@.venv/arcticdb/bin/python -m pip install -qq --disable-pip-version-check --no-input -r $< </dev/null
+	@touch $@

@@ -45,13 +45,15 @@ class Cost:
 class Figure:
     """A measured figure: one value a round, in ``unit``; ``most`` is its aim, None: for reading.
 
-    Without values it was not measured, and misses no aim.
+    Without values it was not measured, and misses no aim. ``ours`` is the same as a multiple of
+    what ours took in the same round, where that is another figure.
     """
 
     name: str
     values: tuple[float, ...]
     unit: str = ""
     most: float | None = None
+    ours: tuple[float, ...] = ()
 
     @property
     def median(self) -> float | None:
@@ -71,6 +73,8 @@ class Figure:
         spread = ""
         if len(self.values) > 1:
             spread = f"  ({min(self.values):,.3g} to {max(self.values):,.3g})"
+        if self.ours:
+            spread += f"  {median(self.ours):,.3g} x ours"
         if aim:
             aim += ": met" if self.met else ": MISSED"
         return f"{self.name:<58} {self.median:>10,.4g} {self.unit:<6}{spread}{aim}"
