@@ -20,6 +20,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, StoreError, WriteConflict
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.chunks import MOST_INLINE
+from marketdata_pipeline.store.codec import SCHEMA
 from marketdata_pipeline.store.write import FetchKind, Stale, State
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.writes import (
@@ -414,7 +415,7 @@ def test_bytes_with_a_right_checksum_that_are_no_parquet_are_a_store_error(
 def test_a_chunk_of_a_newer_version_is_refused(store: BarStore, engine: Engine) -> None:
     store.commit(write_of(bars_at(minutes(0, 3))), expected_version=None)
     with writing(engine) as connection:
-        connection.execute(update(chunks).values(schema=2))
+        connection.execute(update(chunks).values(schema=SCHEMA + 1))
     with pytest.raises(StoreError, match="newer version; update marketdata-pipeline"):
         store.read(COIN)
 

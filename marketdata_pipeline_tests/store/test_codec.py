@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,8 +57,8 @@ def test_every_number_comes_back_to_its_last_bit(bars: pd.DataFrame) -> None:
     pd.testing.assert_index_equal(found.index, bars.index)
 
 
-@pytest.mark.parametrize("volume", [-0.0, 0.5, 2.0**63, 2.0**64, 5e-324])
-def test_a_volume_that_an_integer_cannot_hold_stays_a_float(volume: float) -> None:
+@pytest.mark.parametrize("volume", [-0.0, 1 / 3, 2.0**63, 2.0**64, 5e-324])
+def test_a_volume_that_no_decimal_tells_stays_a_float(volume: float) -> None:
     bars = bars_at(minutes(0, 3)).assign(volume=volume)
     data = encode(bars)
     assert pq.read_schema(io.BytesIO(data)).field("volume").type == pa.float64()
@@ -70,21 +71,55 @@ def test_a_file_tells_microseconds_in_utc_to_other_programs() -> None:
     assert schema.field("ts").type == pa.timestamp("us", tz="UTC")
 
 
-def test_time_and_whole_volume_are_delta_coded_and_prices_by_dictionary() -> None:
-    group = pq.ParquetFile(io.BytesIO(encode(bars_at(minutes(0, 5000))))).metadata.row_group(0)
+def columns_of(data: bytes) -> dict[str, Any]:
+    group = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
-    coded = {one.path_in_schema: set(one.encodings) for one in columns}
-    assert "DELTA_BINARY_PACKED" in coded["ts"] & coded["volume"]
-    assert all("RLE_DICTIONARY" in coded[name] for name in PRICES)
-    assert {one.compression for one in columns} == {"ZSTD"}
+    return {one.path_in_schema: one for one in columns}
 
 
-def test_decimal_prices_take_fewer_than_ten_bytes_a_bar() -> None:
+def decimals(count: int, digits: int) -> pd.DataFrame:
     random = np.random.default_rng(1)
-    price = np.round(100 + random.normal(0, 0.05, 50_000).cumsum(), 2)
+    price = 100 + random.normal(0, 0.05, count).cumsum()
     ends = {"open": price, "high": price + 0.02, "low": price - 0.02, "close": price}
-    columns = ends | {"volume": random.integers(1, 100_000, 50_000)}
-    assert len(encode(frame(minutes(0, 50_000), columns))) / 50_000 < 10
+    columns = {name: np.round(one, digits) for name, one in ends.items()}
+    return frame(minutes(0, count), columns | {"volume": random.integers(1, 100_000, count)})
+
+
+def test_decimals_are_delta_coded_and_floats_by_dictionary() -> None:
+    columns = columns_of(encode(decimals(5000, 4).assign(open=1 / 3)))
+    assert "RLE_DICTIONARY" in columns.pop("open").encodings
+    assert all("DELTA_BINARY_PACKED" in one.encodings for one in columns.values())
+    assert {one.compression for one in columns.values()} == {"ZSTD"}
+
+
+def test_other_programs_read_prices_as_decimals() -> None:
+    schema = pq.read_schema(io.BytesIO(encode(decimals(100, 4))))
+    assert [schema.field(name).type for name in PRICES] == [pa.decimal128(18, 4)] * 4
+    assert schema.field("volume").type == pa.int64()
+
+
+def test_only_labels_have_statistics() -> None:
+    columns = columns_of(encode(decimals(100, 2)))
+    assert [name for name, one in columns.items() if one.is_stats_set] == ["ts"]
+
+
+@pytest.mark.parametrize(("digits", "most"), [(2, 5.5), (3, 7.0), (4, 9.0)])
+def test_a_bar_of_decimals_takes_hardly_more_than_one_price_as_a_float(
+    digits: int, most: float
+) -> None:
+    assert len(encode(decimals(50_000, digits))) / 50_000 < most
+
+
+def test_a_file_of_the_first_schema_is_read() -> None:
+    bars = decimals(100, 2)
+    table = pa.table(
+        {"ts": pa.array(bars.index, pa.timestamp("us", tz="UTC"))}
+        | {name: pa.array(bars[name].to_numpy()) for name in PRICES}
+        | {"volume": pa.array(bars["volume"].to_numpy().astype(np.int64))}
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, store_schema=False)
+    pd.testing.assert_frame_equal(back(sink.getvalue()), bars)
 
 
 def test_only_the_asked_range_is_returned_over_row_groups() -> None:
