@@ -4,8 +4,9 @@ Not here: its peers (_peers, _arctic), and many small series (_crowd).
 """
 
 import sqlite3
+import time
 from contextlib import closing
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +21,12 @@ from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.write import Fetch, FetchKind, Write
 
 _DAY = timedelta(days=1)
+_INLINE = func.coalesce(func.sum(func.length(chunks.c.data)), 0)
 
 
 class Store:
@@ -31,6 +35,10 @@ class Store:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._store = BarStore(home.engine, home.bars, home.clock)
+        self._compactor = Compactor(home.engine, home.bars, home.clock)
+        self._collector = Collector(
+            home.engine, home.bars, home.clock, kept=timedelta(0), grace=timedelta(0)
+        )
 
     def write(self, series: Series, bars: pd.DataFrame) -> None:
         """One fetch with all that it answers, from the first bar's day to the last one's."""
@@ -48,20 +56,31 @@ class Store:
         """Its last rows."""
         return self._store.tail(series, rows)
 
-    def write_daily(self, series: Series, bars: pd.DataFrame) -> None:
-        """A fetch a session of minutes, and then what keeps a series small."""
+    def write_daily(self, series: Series, bars: pd.DataFrame) -> float:
+        """A fetch a session of minutes, and then what keeps a series small; seconds a session.
+
+        Commits compact by themselves now and then; that is part of it.
+        """
+        started = time.perf_counter()
         for at in range(0, len(bars), SESSION):
             self.write(series, bars.iloc[at : at + SESSION])
-        self._compact(series)
+        self._compactor.compact(series)
+        took = time.perf_counter() - started
+        self._collector.collect()
+        return took * SESSION / len(bars)
 
     def stored_bytes(self, series: Series) -> int:
         """What its chunks take: in the catalog and in files."""
-        inline = func.coalesce(func.sum(func.length(chunks.c.data)), 0)
-        ours = select(inline).join_from(chunks, series_table)
+        ours = select(_INLINE).join_from(chunks, series_table)
         with reading(self._home.engine) as connection:
             told = connection.execute(ours.where(series_table.c.key == str(series))).scalar_one()
         files = (self._home.bars / series.slug).glob("*.parquet")
         return int(told) + sum(one.stat().st_size for one in files)
+
+    def inline_bytes(self) -> int:
+        """What all chunks in the catalog take."""
+        with reading(self._home.engine) as connection:
+            return int(connection.execute(select(_INLINE)).scalar_one())
 
     def catalog_bytes(self) -> int:
         """The size of a catalog on SQLite without free pages."""
@@ -71,9 +90,6 @@ class Store:
         size = copy.stat().st_size
         copy.unlink()
         return size
-
-    def _compact(self, series: Series) -> None:
-        """Merge its chunks, and remove the files that no chunk names any more."""
 
 
 def fetched(series: Series, bars: pd.DataFrame) -> Write:
@@ -97,7 +113,7 @@ def fetched(series: Series, bars: pd.DataFrame) -> Write:
 
 
 def _midnight(label: pd.Timestamp) -> datetime:
-    return datetime.combine(label.date(), time.min, tzinfo=UTC)
+    return datetime(label.year, label.month, label.day, tzinfo=UTC)
 
 
 def folder_bytes(folder: Path) -> int:

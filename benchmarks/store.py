@@ -64,11 +64,20 @@ FULL = Scale(SESSIONS, 5, 500, (700, 7_000, 56_000), 700)
 
 @dataclass
 class Measured:
-    """Bytes a bar by keeper and digits; seconds; seconds a series by storage and crowd."""
+    """What came out.
+
+    Attributes:
+        bytes: of a bar, by keeper and digits; ``grown``: those of the catalog beside its chunks.
+        seconds: of each step.
+        daily: seconds of a session while a year came by a fetch a day, by storage.
+        opened: seconds of a first read, by storage and number of series.
+        whole: seconds of the first reads of all series.
+    """
 
     bytes: Mapping[tuple[str, int], float]
     grown: float
     seconds: Seconds
+    daily: Mapping[str, float]
     opened: Mapping[tuple[str, int], Sequence[float]]
     whole: float
 
@@ -108,8 +117,9 @@ def _measured(scale: Scale, stack: ExitStack) -> Measured:
     store = Store(homes[SQLITE])
     before = store.catalog_bytes()
     taken = {(who, digits): each for who, digits, each in sizes(scale.sessions, store, folder)}
-    grown = (store.catalog_bytes() - before) / (scale.sessions * SESSION * len(DIGITS))
-    contest = _contest(scale, homes, folder, stack)
+    bars = scale.sessions * SESSION * len(DIGITS)
+    grown = (store.catalog_bytes() - before - store.inline_bytes()) / bars
+    contest, daily = _contest(scale, homes, folder, stack)
     crowds = {
         (storage, size): _crowded(storage, server, size, stack)
         for storage in STORAGES
@@ -125,10 +135,12 @@ def _measured(scale: Scale, stack: ExitStack) -> Measured:
     _say("all small series")
     largest = scale.crowds[-1]
     whole = first_reads(crowds[SQLITE, largest], range(largest))
-    return Measured(taken, grown, contest.seconds, opened, whole)
+    return Measured(taken, grown, contest.seconds, daily, opened, whole)
 
 
-def _contest(scale: Scale, homes: Mapping[str, Home], folder: Path, stack: ExitStack) -> Contest:
+def _contest(
+    scale: Scale, homes: Mapping[str, Home], folder: Path, stack: ExitStack
+) -> tuple[Contest, Mapping[str, float]]:
     stores = {one: Store(home) for one, home in homes.items()}
     files = YearParquet(folder / "parquet")
     keepers: list[Subject] = [Local(_OURS[one], store) for one, store in stores.items()]
@@ -141,14 +153,13 @@ def _contest(scale: Scale, homes: Mapping[str, Home], folder: Path, stack: ExitS
     keepers += [] if child is None else [child]
     bars = minutes(scale.sessions + 1, _CENTS)
     year, day = bars.iloc[:-SESSION], bars.iloc[-SESSION:]
-    for store in stores.values():
-        store.write_daily(Series.parse("K|1m"), year)
+    daily = {one: store.write_daily(Series.parse("K|1m"), year) for one, store in stores.items()}
     readers = [Local(_FRAME, BareFrame(files)), Local(_ARRAYS, BareArrays(files))]
     kept = [Local(f"{_OURS[one]}, {KEPT}", store) for one, store in stores.items()]
     found = Contest(year, day, scale.many, keepers, readers, kept)
     _say("many small series for everybody")
     found.prepare()
-    return found
+    return found, daily
 
 
 def _crowded(storage: str, server: str, size: int, stack: ExitStack) -> Home:
@@ -182,6 +193,9 @@ def _steps(found: Measured) -> Iterator[Figure]:
             values = tuple(1e3 * one for one in found.seconds.get((step, who), ()))
             if values or who == _ARCTIC:
                 yield Figure(f"{step.title}, {who}", values, "ms", ours=ratio)
+    for storage, seconds in found.daily.items():
+        name = f"append a day, {_OURS[storage]}, mean of a year, compacted"
+        yield Figure(name, (1e3 * seconds,), "ms")
 
 
 def _aims(found: Measured, *, quick: bool) -> Iterator[Figure]:
