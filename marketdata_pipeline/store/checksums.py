@@ -55,13 +55,14 @@ def open_checked(path: Path, told: str) -> BinaryIO:
 
 
 class _Checked(io.RawIOBase):
-    """A file that reads whole blocks only, and hands out nothing of a damaged one."""
+    """A file that reads whole blocks only, each once, and hands out nothing of a damaged one."""
 
     def __init__(self, path: Path, told: str) -> None:
         digits = told.removeprefix(_MARK)
         width = 2 * _DIGEST
         self._digests = [digits[at : at + width] for at in range(0, len(digits), width)]
         self._at = 0
+        self._verified: dict[int, bytes] = {}
         self._handle = path.open("rb", buffering=0)
         self._size = os.fstat(self._handle.fileno()).st_size
         if -(-self._size // _BLOCK) != len(self._digests):
@@ -91,11 +92,14 @@ class _Checked(io.RawIOBase):
         if end <= self._at:
             return b""
         first, after = self._at // _BLOCK, -(-end // _BLOCK)
-        wanted = min(after * _BLOCK, self._size) - first * _BLOCK
-        data = os.pread(self._handle.fileno(), wanted, first * _BLOCK)
-        for number in range(first, after):
-            start = (number - first) * _BLOCK
-            if _digest(data[start : start + _BLOCK]) != self._digests[number]:
-                raise Damaged
+        data = b"".join(map(self._block, range(first, after)))
         start, self._at = self._at, end
         return data[start - first * _BLOCK : end - first * _BLOCK]
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._verified:
+            block = os.pread(self._handle.fileno(), _BLOCK, number * _BLOCK)
+            if _digest(block) != self._digests[number]:
+                raise Damaged
+            self._verified[number] = block
+        return self._verified[number]

@@ -71,6 +71,18 @@ def test_a_damaged_block_is_never_handed_out_but_the_others_are(tmp_path: Path) 
         assert file.read(10) == data[2 * BLOCK : 2 * BLOCK + 10]
 
 
+def test_a_block_that_was_verified_is_not_read_again(tmp_path: Path) -> None:
+    data = data_of(2 * BLOCK)
+    path = tmp_path / "one"
+    path.write_bytes(data)
+    with open_checked(path, checksum(data)) as file:
+        assert file.read(10) == data[:10]
+        path.write_bytes(bytes(2 * BLOCK))
+        assert file.read(10) == data[10:20]
+        with pytest.raises(Damaged):
+            file.read(BLOCK)
+
+
 def test_a_file_of_another_length_is_damaged_at_once(tmp_path: Path) -> None:
     data = data_of(3 * BLOCK)
     (tmp_path / "one").write_bytes(data[:BLOCK])
