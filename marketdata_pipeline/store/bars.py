@@ -96,10 +96,7 @@ class BarStore:
     def tail(self, series: Series, rows: int) -> pd.DataFrame:
         """The last ``rows`` bars, or all where there are fewer."""
         with reading(self._engine) as connection:
-            known = identity.known_series_id(connection, series)
-            if known is None:
-                return _frame(chunk_rows.bars_in([], self._files, series, None))
-            return _frame(newest(connection, self._files, series, known, rows))
+            return _frame(newest(connection, self._files, series, rows))
 
     def snapshot(self, series: Series, within: TimeRange | None = None) -> Snapshot:
         """The bars in ``within`` at one version, each with the instant of its fetch."""

@@ -110,23 +110,29 @@ class Encoded:
         self._fetch_id = fetch_id
         self._state = state
 
-    def spans(self) -> list[tuple[int, int]]:
-        """The first and the last label of each row group, in microseconds."""
-        groups = range(self._file.num_row_groups)
-        told = [self._file.metadata.row_group(group).column(0).statistics for group in groups]
-        return [(to_micros(one.min), to_micros(one.max)) for one in told]
-
-    def group(self, number: int) -> Rows:
-        """The bars of one row group."""
-        return self._rows([number])
+    def last(self, count: int) -> Rows:
+        """The last ``count`` bars, or all where there are fewer; no row group before is read."""
+        told = self._file.metadata
+        first, rows = told.num_row_groups, 0
+        while first and rows < count:
+            first -= 1
+            rows += told.row_group(first).num_rows
+        found = self._rows(list(range(first, told.num_row_groups)))
+        return found.where(slice(max(0, len(found.ts) - count), None))
 
     def within(self, span: TimeRange | None) -> Rows:
         """The bars whose label is in ``span`` (None: all)."""
         if span is None:
             return self._rows(list(range(self._file.num_row_groups)))
-        start, end = to_micros(span.start), to_micros(span.end)
-        told = enumerate(self.spans())
-        groups = [group for group, (low, high) in told if high >= start and low < end]
+        told = self._file.metadata
+        labels = [
+            told.row_group(group).column(0).statistics for group in range(told.num_row_groups)
+        ]
+        groups = [
+            group
+            for group, label in enumerate(labels)
+            if label.max >= span.start and label.min < span.end
+        ]
         return self._rows(groups).within(span)
 
     def _rows(self, groups: list[int]) -> Rows:

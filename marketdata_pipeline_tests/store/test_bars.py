@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, select, text, update
@@ -311,6 +312,16 @@ def test_the_tail_reads_no_chunk_that_cannot_matter(store: BarStore, engine: Eng
     with writing(engine) as connection:
         connection.execute(update(chunks).where(chunks.c.id <= 6).values(data=b"unreadable"))
     assert labels_of(store.tail(COIN, 35)).tolist() == minutes(65, 35).tolist()
+
+
+def test_the_tail_reads_no_more_of_a_file_than_its_end(store: BarStore, folder: Path) -> None:
+    noise = np.random.default_rng(1).random(30_000)
+    store.commit(write_of(bars_at(minutes(0, 30_000)).assign(open=noise)), expected_version=None)
+    (path,) = files_in(folder)
+    path.write_bytes(bytes(1000) + path.read_bytes()[1000:])
+    assert labels_of(store.tail(COIN, 500)).tolist() == minutes(29_500, 500).tolist()
+    with pytest.raises(StoreError, match="damaged"):
+        store.read(COIN)
 
 
 def test_what_changed_since_a_version_is_one_span(store: BarStore) -> None:

@@ -134,10 +134,17 @@ def test_only_the_asked_range_is_returned_over_row_groups() -> None:
         pd.testing.assert_frame_equal(back(data, span), bars.iloc[first:after])
 
 
-def test_a_range_without_bars_is_empty() -> None:
-    data = encode(bars_at(minutes(0, 3)))
+@pytest.mark.parametrize("bars", [bars_at(minutes(0, 3)), decimals(3, 2)])
+def test_a_range_without_bars_is_empty(bars: pd.DataFrame) -> None:
     span = TimeRange(from_micros(0), from_micros(1))
-    assert len(back(data, span)) == 0
+    assert len(back(encode(bars), span)) == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 3616, 3617, 8192, 19_999, 20_000, 30_000])
+def test_the_last_bars_are_read_over_row_groups(count: int) -> None:
+    bars = decimals(20_000, 2)
+    rows = Encoded(encode(bars), 7, 0).last(count)
+    pd.testing.assert_frame_equal(frame(rows.ts, rows.columns), bars.iloc[max(0, 20_000 - count) :])
 
 
 def test_fetch_and_state_are_constants_unless_the_file_says() -> None:
