@@ -21,6 +21,7 @@ from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.store.checksums import Damaged, checksum, verify
 from marketdata_pipeline.store.codec import SCHEMA, Encoded, Rows, encode
 from marketdata_pipeline.store.files import BarFiles
+from marketdata_pipeline.store.packed import Packed, is_packed, pack
 from marketdata_pipeline.store.parts import parts_of
 
 MOST_INLINE = 4096
@@ -88,8 +89,9 @@ def pieces_of(files: BarFiles, series: Series, rows: Rows, *, fetched: bool) -> 
 
 def piece_of(files: BarFiles, series: Series, part: str, rows: Rows, *, fetched: bool) -> Piece:
     """Encode the bars of one part."""
-    data = encode(rows, fetched=fetched)
-    path = files.put(series, data) if len(rows.ts) > MOST_INLINE else None
+    large = len(rows.ts) > MOST_INLINE
+    data = encode(rows, fetched=fetched) if large else pack(rows, fetched=fetched)
+    path = files.put(series, data) if large else None
     return Piece(
         part,
         int(rows.ts[0]),
@@ -175,7 +177,7 @@ def read_chunk(
 
 
 @contextmanager
-def opened(row: ChunkRow, files: BarFiles, series: Series) -> Iterator[Encoded]:
+def opened(row: ChunkRow, files: BarFiles, series: Series) -> Iterator[Encoded | Packed]:
     """A chunk to read from.
 
     Raises:
@@ -191,7 +193,8 @@ def opened(row: ChunkRow, files: BarFiles, series: Series) -> Iterator[Encoded]:
     try:
         if row.path is None:
             verify(row.data, row.checksum)
-            yield Encoded(row.data, row.fetch_id, row.state)
+            kind = Packed if is_packed(row.data) else Encoded
+            yield kind(row.data, row.fetch_id, row.state)
         else:
             with files.open(row.path, row.checksum) as file:
                 yield Encoded(file, row.fetch_id, row.state)
@@ -202,7 +205,7 @@ def opened(row: ChunkRow, files: BarFiles, series: Series) -> Iterator[Encoded]:
         ) from error
     except OSError as error:  # pyarrow's own are among them
         raise StoreError(f"{series}: {where} cannot be read: {error.strerror or error}") from error
-    except (ArrowException, KeyError) as error:
+    except (ArrowException, KeyError, ValueError) as error:
         raise StoreError(f"{series}: {where} cannot be read: {error}") from error
 
 

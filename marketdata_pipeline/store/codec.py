@@ -16,7 +16,7 @@ import pandas as pd
 from marketdata_pipeline.domain.bars import COLUMNS, labels_of, values_of
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.sessions import Micros
-from marketdata_pipeline.store.decimals import to_arrow, to_floats
+from marketdata_pipeline.store.decimals import from_arrow, to_arrow
 
 SCHEMA = 2
 """Of the files written now: ts, open, high, low, close, volume, and maybe fetch_id and state.
@@ -141,7 +141,7 @@ class Encoded:
         table = self._file.read_row_groups(groups, use_threads=False)
         return Rows(
             table["ts"].cast(pa.int64()).to_numpy(),
-            {name: to_floats(table[name]) for name in COLUMNS},
+            {name: from_arrow(table[name]) for name in COLUMNS},
             _constant_or(table, "fetch_id", self._fetch_id, np.int32),
             _constant_or(table, "state", self._state, np.int8),
         )
