@@ -98,8 +98,13 @@ class _Merger:
 
     ids: list[int]
     paths: list[str]
-    live: tuple[Piece, Standing]
+    live: list[tuple[Piece, Standing]]
     superseded: tuple[Piece, Standing] | None
+
+    def pieces(self) -> list[Piece]:
+        """All of them."""
+        every = self.live if self.superseded is None else [*self.live, self.superseded]
+        return [piece for piece, _ in every]
 
 
 class Compactor:
@@ -168,7 +173,8 @@ class Compactor:
         last = chunk_rows.last_of_each(every.ts[order])
         paths = [row.path for row in found if row.path is not None]
         seq = max(row.seq for row in found)
-        live = self._piece(series, part, every.where(order[last]), seq)
+        kept = chunk_rows.cut(every.where(order[last]))
+        live = [self._piece(series, part, rows, seq) for rows in kept]
         lost = every.where(order[~last])
         superseded = self._piece(series, part, lost, seq) if len(lost.ts) else None
         return _Merger([row.id for row in found], paths, live, superseded)
@@ -200,13 +206,12 @@ class Compactor:
 
     def _discard(self, mergers: Sequence[_Merger]) -> None:
         for one in mergers:
-            pieces = [one.live[0], *([one.superseded[0]] if one.superseded else [])]
-            chunk_rows.discard(self._files, pieces)
+            chunk_rows.discard(self._files, one.pieces())
 
 
 def _enter(connection: Connection, merger: _Merger, series_id: int, now: int) -> None:
-    piece, standing = merger.live
-    chunk_rows.insert_pieces(connection, [piece], series_id, standing)
+    for piece, standing in merger.live:
+        chunk_rows.insert_pieces(connection, [piece], series_id, standing)
     if merger.superseded is not None:
         piece, one = merger.superseded
         lost = Standing(one.seq, one.fetch_id, one.state, superseded_at=now)
@@ -226,7 +231,7 @@ def _chosen(part: Sequence[_Header]) -> Sequence[_Header]:
 def _told(mergers: Sequence[_Merger]) -> Compacted:
     return Compacted(
         merged=sum(len(one.ids) for one in mergers),
-        made=len(mergers),
-        rows=sum(one.live[0].rows for one in mergers),
+        made=sum(len(one.live) for one in mergers),
+        rows=sum(piece.rows for one in mergers for piece, _ in one.live),
         superseded=sum(one.superseded[0].rows for one in mergers if one.superseded),
     )

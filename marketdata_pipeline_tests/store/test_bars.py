@@ -36,6 +36,9 @@ from marketdata_pipeline_tests.store.writes import (
     write_of,
 )
 
+LARGEST_WHOLE = MOST_INLINE + MOST_INLINE // 4
+"""Rows above which a write is two chunks."""
+
 
 def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
@@ -50,7 +53,7 @@ def span_of(first: int, count: int) -> TimeRange:
     return range_of(bars_at(minutes(first, count)))
 
 
-@pytest.mark.parametrize("count", [1, MOST_INLINE, MOST_INLINE + 1])
+@pytest.mark.parametrize("count", [1, MOST_INLINE, MOST_INLINE + 1, LARGEST_WHOLE])
 def test_what_is_committed_is_read(store: BarStore, engine: Engine, count: int) -> None:
     bars = bars_at(minutes(0, count))
     done = store.commit(write_of(bars), expected_version=None)
@@ -60,6 +63,22 @@ def test_what_is_committed_is_read(store: BarStore, engine: Engine, count: int) 
     schema_of(COLUMNS, INDEX_DTYPE).validate(found)
     (chunk,) = chunk_rows(engine)
     assert (chunk.path is None) is (count <= MOST_INLINE)
+
+
+def test_the_last_bars_of_a_large_write_are_read_without_its_file(
+    store: BarStore, engine: Engine, folder: Path
+) -> None:
+    count = LARGEST_WHOLE + 1
+    bars = bars_at(minutes(0, count))
+    assert store.commit(write_of(bars), expected_version=None).rows_new == count
+    assert [row.rows for row in chunk_rows(engine)] == [MOST_INLINE + 1, MOST_INLINE // 4]
+    pd.testing.assert_frame_equal(store.read(COIN), bars, check_freq=False)
+    (path,) = files_in(folder)
+    path.unlink()
+    newest = bars.iloc[-MOST_INLINE // 4 :]
+    pd.testing.assert_frame_equal(store.tail(COIN, MOST_INLINE // 4), newest, check_freq=False)
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.tail(COIN, MOST_INLINE // 4 + 1)
 
 
 def test_an_unknown_series_is_empty(store: BarStore) -> None:
@@ -319,7 +338,7 @@ def test_the_tail_reads_no_more_of_a_file_than_its_end(store: BarStore, folder: 
     store.commit(write_of(bars_at(minutes(0, 30_000)).assign(open=noise)), expected_version=None)
     (path,) = files_in(folder)
     path.write_bytes(bytes(1000) + path.read_bytes()[1000:])
-    assert labels_of(store.tail(COIN, 500)).tolist() == minutes(29_500, 500).tolist()
+    assert labels_of(store.tail(COIN, 2_000)).tolist() == minutes(28_000, 2_000).tolist()
     with pytest.raises(StoreError, match="damaged"):
         store.read(COIN)
 
