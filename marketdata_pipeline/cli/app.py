@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    init, quickstart, track, untrack, backfill, refresh, bars, status, simulate, ui,
+    init, quickstart, track, untrack, backfill, refresh, bars, status, export, simulate, ui,
     info, verify, compact, gc,
 ):  # fmt: skip
     app.command()(command)

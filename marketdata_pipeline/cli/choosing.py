@@ -42,13 +42,18 @@ class Choice:
         return cls(named=tuple(dict.fromkeys(map(Instrument.parse, typed))))
 
     def of(
-        self, tracked: Iterable[Instrument], classes: Mapping[Instrument, AssetClass]
+        self,
+        tracked: Iterable[Instrument],
+        classes: Mapping[Instrument, AssetClass],
+        *,
+        word: str = "tracked",
     ) -> list[Instrument]:
         """The instruments meant.
 
         Args:
-            tracked: those that are.
+            tracked: those that are, or others that a command works on.
             classes: what each is, as the provider told; the spelling counts where it is absent.
+            word: what such instruments are, for messages.
 
         Raises:
             BadInput: nothing that is tracked is meant.
@@ -57,7 +62,7 @@ class Choice:
             return list(self.named)
         kept = list(tracked)
         if not kept:
-            raise BadInput("nothing is tracked yet; run: marketdata track AAPL")
+            raise BadInput(f"nothing is {word} yet; run: marketdata track AAPL")
         if self.asset_class is None:
             return kept
         of_each = {one: classes.get(one, one.asset_class) for one in kept}
@@ -65,7 +70,7 @@ class Choice:
         if not found:
             known = ", ".join(sorted({str(one) for one in of_each.values()}))
             raise BadInput(
-                f"none of {len(kept)} tracked instruments is of the class {self.asset_class}; "
+                f"none of {len(kept)} {word} instruments is of the class {self.asset_class}; "
                 f"there are: {known} (an ETF or a fund counts as equity until its first update)"
             )
         return found

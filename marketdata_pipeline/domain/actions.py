@@ -3,7 +3,7 @@
 Not here: where actions come from, and when an instrument's actions are known (coverage).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum, StrEnum
@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import frame_on, values_of
+from marketdata_pipeline.domain.bars import PRICES, frame_on, values_of
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 
@@ -50,6 +50,11 @@ class Adjust(Enum):
     NONE = "none"
     SPLITS = "splits"
     ALL = "all"
+
+    @property
+    def basis(self) -> str:
+        """What a frame, a file or a page calls prices of it: ``raw``, ``splits`` or ``all``."""
+        return "raw" if self is Adjust.NONE else self.value
 
 
 def splits_of(actions: Iterable[Action]) -> list[Action]:
@@ -225,6 +230,27 @@ def adjust_for_splits(bars: pd.DataFrame, series: Series, splits: Iterable[Actio
     ratio = ratio_of(bars, series, splits)
     values = values_of(bars)
     return frame_on(bars.index, np.vstack([values[:-1] / ratio, values[-1] * ratio]))
+
+
+def adjusted(
+    bars: pd.DataFrame,
+    series: Series,
+    adjust: Adjust,
+    actions: Iterable[Action],
+    daily_close: Callable[[], pd.Series],
+) -> pd.DataFrame:
+    """Raw bars in the basis asked for, a frame of their own.
+
+    ``daily_close`` is called where payments are taken out; see ``dividend_factor``.
+    """
+    if adjust is Adjust.NONE or bars.empty:
+        return bars.copy()
+    known = list(actions)
+    split = adjust_for_splits(bars, series, known)
+    if adjust is Adjust.SPLITS:
+        return split
+    factor = dividend_factor(bars, series, known, daily_close())
+    return split.assign(**{name: split[name].to_numpy() * factor for name in PRICES})
 
 
 def dividend_factor(

@@ -9,13 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
-from marketdata_pipeline.domain.actions import (
-    Action,
-    Adjust,
-    adjust_for_splits,
-    dividend_factor,
-)
-from marketdata_pipeline.domain.bars import PRICES
+from marketdata_pipeline.domain.actions import Action, Adjust, adjusted
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
@@ -81,16 +75,16 @@ class DataManager:
         if raw.empty:
             self._refuse_unknown(series)
         raw = raw if last is None else raw.tail(last)
-        adjusted = self._adjusted(raw, series, adjust)
+        found = self._adjusted(raw, series, adjust)
         facts = self.catalog.facts([series.instrument])[series.instrument]
-        adjusted.attrs = {
+        found.attrs = {
             **raw.attrs,
             "series": str(series),
-            "basis": "raw" if adjust is Adjust.NONE else adjust.value,
+            "basis": adjust.basis,
             "currency": facts.currency,
             "market_now": self.clock.market_now().isoformat(),
         }
-        return adjusted
+        return found
 
     def actions(self, instrument: Instrument) -> tuple[Action, ...]:
         """Splits, dividends and capital gains that are known, oldest first."""
@@ -148,21 +142,22 @@ class DataManager:
         }
         if series in kept or self.catalog.summaries([series])[0].updated_at is not None:
             return
-        raise BadInput(
-            f"{series} is not kept here; run: marketdata track {series.instrument} "
-            f"--timeframes {series.timeframe} && marketdata backfill {series.instrument}"
-        )
+        raise not_kept(series)
 
     def _adjusted(self, raw: pd.DataFrame, series: Series, adjust: Adjust) -> pd.DataFrame:
         if adjust is Adjust.NONE or raw.empty:
             return raw.copy()
+        daily = Series(series.instrument, Timeframe.D1)
         actions = self.actions(series.instrument)
-        split = adjust_for_splits(raw, series, actions)
-        if adjust is Adjust.SPLITS:
-            return split
-        daily = self.store.read(Series(series.instrument, Timeframe.D1))["close"]
-        factor = dividend_factor(raw, series, actions, daily)
-        return split.assign(**{name: split[name].to_numpy() * factor for name in PRICES})
+        return adjusted(raw, series, adjust, actions, lambda: self.store.read(daily)["close"])
+
+
+def not_kept(series: Series) -> BadInput:
+    """The error of a series that nothing is known of, which says how to keep it."""
+    return BadInput(
+        f"{series} is not kept here; run: marketdata track {series.instrument} "
+        f"--timeframes {series.timeframe} && marketdata backfill {series.instrument}"
+    )
 
 
 _FAR = datetime(2200, 1, 1, tzinfo=UTC)
