@@ -16,6 +16,7 @@ from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
 from marketdata_pipeline.cli.simulating import simulate
+from marketdata_pipeline.cli.sql import sql
 from marketdata_pipeline.cli.state import State
 from marketdata_pipeline.cli.status import status
 from marketdata_pipeline.cli.tracking import track, untrack
@@ -37,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    init, quickstart, track, untrack, backfill, refresh, bars, status, export, simulate, ui,
-    info, verify, compact, gc,
+    init, quickstart, track, untrack, backfill, refresh, bars, status, export, sql, simulate,
+    ui, info, verify, compact, gc,
 ):  # fmt: skip
     app.command()(command)
 

@@ -36,10 +36,14 @@ _BAR = 20
 
 def export(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Absent or empty; it appears whole at the end.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Absent or empty; it appears whole at the end.")
+    ],
     wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INSTRUMENT|SERIES", help="AAPL: all its series; 'AAPL|1d': one."),
+        typer.Argument(
+            metavar="[SERIES|INSTRUMENT]...", help="AAPL|1d, or AAPL: all that is kept of it."
+        ),
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that is kept.")] = False,

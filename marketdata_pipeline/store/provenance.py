@@ -1,6 +1,6 @@
-"""What is stored, for whoever takes it out: each series in a line, its bars with their sources.
+"""Bars with what they come from, for whoever takes them out of the store.
 
-Not here: files that are made of it (reading), and single facts (catalog).
+Not here: files that are made of them (reading), bytes and chunks (inventory), facts (catalog).
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,6 +33,13 @@ _STORED = select(
     series_table.c.rows,
     series_table.c.first_ts,
     series_table.c.last_ts,
+    select(func.max(fetches.c.committed_at))
+    .where(
+        fetches.c.series_id == series_table.c.id,
+        fetches.c.version == series_table.c.version,
+    )
+    .scalar_subquery()
+    .label("written"),
 ).where(series_table.c.rows > 0)
 _VERSION = select(series_table.c.id, series_table.c.version).where(
     series_table.c.key == bindparam("key")
@@ -45,13 +52,21 @@ _SOURCES = select(fetches.c.id, fetches.c.provider, fetches.c.origin, fetches.c.
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A series that has bars; ``first`` and ``last`` are labels."""
+    """A series that has bars.
+
+    Attributes:
+        version: rises with each write of bars.
+        rows, first, last: what is stored; labels.
+        written: wall instant of the write that made the version, in microseconds; with it the
+            version is like no other, in a catalog that was restored either. 0: not known.
+    """
 
     series: Series
     version: int
     rows: int
     first: datetime
     last: datetime
+    written: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +98,19 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class ActionsMark:
-    """Another one once an instrument's actions are others: how many, and the newest's fetch."""
+    """Another one once an instrument's actions are others.
+
+    Attributes:
+        count: how many there are.
+        newest: wall instant, in microseconds, at which the last of them was told.
+    """
 
     count: int = 0
     newest: int = 0
 
 
 class Provenance:
-    """What the catalog behind ``engine`` holds, its files below ``folder``."""
+    """The bars of the catalog behind ``engine``, its files below ``folder``, with their fetches."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
@@ -107,6 +127,7 @@ class Provenance:
                 int(row.rows),
                 from_micros(row.first_ts),
                 from_micros(row.last_ts),
+                int(row.written or 0),
             )
             for row in rows
         ]
@@ -139,9 +160,10 @@ class Provenance:
             select(
                 instruments.c.key,
                 func.count().label("actions"),
-                func.max(actions.c.fetch_id).label("newest"),
+                func.max(fetches.c.committed_at).label("newest"),
             )
             .join_from(actions, instruments)
+            .join(fetches, fetches.c.id == actions.c.fetch_id)
             .group_by(instruments.c.id, instruments.c.key)
         )
         with reading(self._engine) as connection:

@@ -14,6 +14,8 @@ from marketdata_pipeline_tests.ports import stranger
 COMMANDS = (
     ("status",),
     ("bars", "AAPL"),
+    ("export", "out", "--all"),
+    ("sql", "FROM bars"),
     ("track", "AAPL"),
     ("untrack", "AAPL"),
     ("refresh",),
@@ -54,6 +56,21 @@ def _kept(home: Home) -> tuple[list[str], dict[str, int], bytes]:
         ("bars AAPL --last x", "Invalid value for '--last'"),
         ("bars AAPL --adjust half", "adjust is 'half', it must be none, splits or all"),
         ("bars AAPL --csv --json", "choose one of --chart, --csv and --json"),
+        ("export", "Missing argument 'FOLDER'; see marketdata --help"),
+        ("export out", "give exactly one of: instruments, --all, --class, --file"),
+        ("export out AAPL --all", "give exactly one of: instruments, --all, --class, --file"),
+        ("export out --all", "nothing is kept yet; run: marketdata track AAPL"),
+        ("export out NOPE", "not kept here: NOPE; run: marketdata track NOPE"),
+        ("export out AAPL|7d", "'7d' is no timeframe"),
+        ("export out A|B|C", "'A|B|C' is no series; write it as AAPL|1d"),
+        ("export out AAPL -t 7d", "'7d' is no timeframe"),
+        ("export out AAPL --adjust half", "adjust is 'half', it must be none, splits or all"),
+        ("export out AAPL --format xls", "the format is 'xls', it must be parquet or csv"),
+        ("export out AAPL --start 2024-02-03 --end 2024-02-03", "the range ends"),
+        ("export none/out AAPL", "{cwd}/none is no folder; make it, or name another one"),
+        ("sql", "Missing argument 'QUERY'; see marketdata --help"),
+        ("sql selec", 'Parser Error: syntax error at or near "selec"'),
+        ("sql FROM", "Parser Error: "),
         ("track", "Missing argument 'INSTRUMENT...'; see marketdata --help"),
         ("track AAPL A|B", "'A|B' is not an instrument"),
         ("track AAPL -t 1d,7d", "'7d' is no timeframe"),
@@ -87,7 +104,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(
 ) -> None:
     before = _kept(home)
     found = marketdata(*arguments.split())
-    assert found.sentence().startswith(said.format(home=home.folder))
+    assert found.sentence().startswith(said.format(home=home.folder, cwd=Path.cwd()))
     assert found.code == 2
     assert _kept(home) == before
     assert listing(Path.cwd()) == []

@@ -13,6 +13,7 @@ import pandas as pd
 
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.reading.export import gzip_csv, manifest, parquet
 from marketdata_pipeline.reading.export.extract import Extract, Extractor, Take, spelled
 from marketdata_pipeline.reading.export.facts import (
@@ -67,10 +68,19 @@ def export(
         BadInput: the target cannot be written to, or is somebody else's.
         StoreError: the catalog or a file cannot be read, or the disk is full.
     """
+    _refuse_own(home, target)
     with replacing(target, overwrite=overwrite) as folder:
         written = _Writer(home, order, folder).run(told)
         folder.put(manifest.NAME, written.to_json().encode())
     return written
+
+
+def _refuse_own(home: Home, target: Path) -> None:
+    """What a home keeps for itself may be empty, and is no place for an export all the same."""
+    place = target.expanduser().resolve()
+    for own in (home.bars, home.dagster, home.cache):
+        if own.resolve() in {place, *place.parents}:
+            raise BadInput(f"{own} is the home's own folder; name another one")
 
 
 class _Writer:
