@@ -162,6 +162,14 @@ class Settings(BaseSettings):
         ge=timedelta(0),
     )
 
+    dagster_retention: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+        timedelta(days=30),
+        "Days for which Dagster's runs and events stay, but for those that a status is read from.",
+        "days, 0 or more; 0 keeps all of them",
+        said="`30`",
+        ge=timedelta(0),
+    )
+
     @property
     def simulator_url(self) -> str:
         """Base URL of the simulator, on loopback."""
