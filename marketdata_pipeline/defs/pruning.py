@@ -51,8 +51,8 @@ class Pruned:
         checks: executions of checks that were deleted.
         backfills: records of backfills that were deleted.
         files: of runs that Dagster no longer knew.
-        before, after: bytes of runs and events on disk. Postgres gives little back to the system,
-            and uses the place again.
+        bytes_before, bytes_after: of runs and events on disk. Postgres gives little back to the
+            system, and uses the place again.
     """
 
     runs: int
@@ -61,8 +61,8 @@ class Pruned:
     checks: int
     backfills: int
     files: int
-    before: int
-    after: int
+    bytes_before: int
+    bytes_after: int
 
 
 def prune(
@@ -90,7 +90,7 @@ def prune(
         pruning.tidy_files()
         kinds = ("runs", "thinned", "events", "checks", "backfills", "files")
         counts = {one: pruning.counts[one] for one in kinds}
-        return Pruned(**counts, before=size, after=pruning.size())
+        return Pruned(**counts, bytes_before=size, bytes_after=pruning.size())
 
 
 @contextmanager

@@ -25,8 +25,21 @@ from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
+from marketdata_pipeline.store.verify import Verifier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upkeep:
+    """What looks after the store, and for how long Dagster's records stay (0: for ever)."""
+
+    compactor: Compactor
+    collector: Collector
+    verifier: Verifier
+    dagster_retention: timedelta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +55,7 @@ class Pipeline:
     picture_limit: int
     failure_share: float
     refresh_delay: timedelta
+    upkeep: Upkeep
     waits: Waits = field(default_factory=Waits)
 
 
@@ -101,7 +115,18 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         picture_limit=settings.picture_limit,
         failure_share=settings.failure_share,
         refresh_delay=settings.refresh_delay,
+        upkeep=_upkeep(settings, home),
         waits=waits,
+    )
+
+
+def _upkeep(settings: Settings, home: Home) -> Upkeep:
+    where, grace = (home.engine, home.bars, home.clock), settings.file_grace
+    return Upkeep(
+        compactor=Compactor(*where, grace=grace),
+        collector=Collector(*where, kept=settings.superseded_kept, grace=grace),
+        verifier=Verifier(*where),
+        dagster_retention=settings.dagster_retention,
     )
 
 

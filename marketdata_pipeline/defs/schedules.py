@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_pipeline.defs.maintenance import store_maintenance
 from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
@@ -68,6 +69,27 @@ def bars_refresh(
             run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
             tags=MASS if len(runs) > 1 else {},
         )
+
+
+@dg.schedule(
+    job=store_maintenance,
+    cron_schedule="0 3 * * 0",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=(
+        "Sundays at 03:00 UTC, when most markets are closed: the store is compacted, tidied and "
+        "verified, and what is old of Dagster's own records goes."
+    ),
+)
+def weekly_maintenance(
+    context: dg.ScheduleEvaluationContext,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run, unless one is still under way."""
+    unfinished = dg.RunsFilter(job_name=store_maintenance.name, statuses=_UNFINISHED)
+    if context.instance.get_runs_count(unfinished):
+        yield dg.SkipReason("a run of store_maintenance is still under way")
+        return
+    yield dg.RunRequest()
 
 
 def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV, ohlcv
-from marketdata_pipeline.defs.resources import Pipeline
+from marketdata_pipeline.defs.resources import Pipeline, Upkeep
 from marketdata_pipeline.defs.schedules import bars_refresh, bars_update
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -22,6 +22,9 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import INSTRUMENTS
+from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.gc import Collector
+from marketdata_pipeline.store.verify import Verifier
 from marketdata_pipeline_tests.ingest.world import TruthProvider, World, days, walk
 
 YEAR = days("2023-03-15", "2024-03-16")
@@ -30,7 +33,7 @@ KNOWN = ("AAPL", "MSFT", "IBM")
 
 @dataclass
 class Stage:
-    """A world behind Dagster; ``picture_limit`` and ``failure_share`` as in the settings.
+    """A world behind Dagster; limits, shares and times as in the settings.
 
     ``raising``: a run raises what it failed with.
     """
@@ -39,12 +42,14 @@ class Stage:
     instance: dg.DagsterInstance
     picture_limit: int = 20
     failure_share: float = 0.3
+    dagster_retention: timedelta = timedelta(days=30)
     raising: bool = False
 
     @contextmanager
     def opened(self) -> Iterator[Pipeline]:
         """What PipelineResource gives."""
         world = self.world
+        where = (world.home.engine, world.home.bars, world.clock)
         yield Pipeline(
             updater=world.updater,
             store=world.store,
@@ -55,6 +60,12 @@ class Stage:
             picture_limit=self.picture_limit,
             failure_share=self.failure_share,
             refresh_delay=timedelta(minutes=30),
+            upkeep=Upkeep(
+                compactor=Compactor(*where),
+                collector=Collector(*where),
+                verifier=Verifier(*where),
+                dagster_retention=self.dagster_retention,
+            ),
         )
 
     def job(self) -> dg.JobDefinition:
