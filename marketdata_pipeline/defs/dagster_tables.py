@@ -6,7 +6,7 @@ partition with it, `wipe_asset_partitions` is not implemented. Written for one r
 tables, any other is refused (ADR 0014).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
+from marketdata_pipeline.defs.superseded import OF_CHECKS, Entry, Newest
 from marketdata_pipeline.errors import MarketDataError
 
 REVISIONS = ("29b539ebc72a",)
@@ -27,8 +28,6 @@ _STORAGES = {
     "SqliteEventLogStorage": "SqliteRunStorage",
     "PostgresEventLogStorage": "PostgresRunStorage",
 }
-_PLANNED, _MATERIALIZED = "ASSET_MATERIALIZATION_PLANNED", "ASSET_MATERIALIZATION"
-_OF_CHECKS = ("ASSET_CHECK_EVALUATION_PLANNED", "ASSET_CHECK_EVALUATION")
 _CHECKED = ("SUCCEEDED", "FAILED")
 _ENDED = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 
@@ -55,9 +54,10 @@ _BACKFILLS = _table("bulk_actions", "key", "status", "timestamp")
 _BACKFILL_TAGS = _table("backfill_tags", "backfill_id")
 EventRow = tuple[str | None, str | None, str | None, datetime]
 """Kind, asset, partition and time of an event: what tells it from others in any database."""
+_OF = _EVENTS.c["dagster_event_type", "asset_key", "partition"]
 _ROW = _EVENTS.c["dagster_event_type", "asset_key", "partition", "timestamp"]
 _KIND = _EVENTS.c.dagster_event_type
-_OF_CHECK = _KIND.in_(_OF_CHECKS)
+_OF_CHECK = _KIND.in_(OF_CHECKS)
 _OF_ASSET = _EVENTS.c.asset_key.is_not(None)
 
 
@@ -113,39 +113,40 @@ class DagsterTables:
                 connection.scalars(sa.select(_RUNS.c.run_id).where(_RUNS.c.backfill_id.in_(going)))
             )
 
-    def stale_events(
-        self, run_id: str, before: datetime, after: int, most: int
-    ) -> list[tuple[int, bool]]:
-        """Events of a run that no status is read from, in order: number, whether of a check.
+    def newest(self) -> Newest:
+        """The newest event of each kind of each partition."""
+        number = sa.func.max(_EVENTS.c.id)
+        wanted = sa.select(number, *_OF).where(_OF_ASSET).group_by(*_OF)
+        with self._log.index_connection() as connection:
+            return Newest.of([Entry(*row) for row in connection.execute(wanted)])
 
-        Those are log lines; what tells of a partition of which a later event of the same kind
-        tells; what was planned and then done, but for the asset's last. Of checks it is all: which
-        ones are needed, their executions tell. Only events older than ``before`` with a number
-        above ``after``.
+    def entries(self, run_id: str, before: datetime, after: int, most: int) -> list[Entry]:
+        """Lines of a run's log, and its events that tell of assets and checks, in order.
+
+        Only those that are older than ``before`` and have a number above ``after``.
         """
-        done = sa.and_(
-            _KIND == _PLANNED, _later(sa.literal(_MATERIALIZED)), _later(_KIND, anywhere=True)
-        )
-        superseded = sa.or_(_later(_KIND), done)
         wanted = (
-            sa.select(_EVENTS.c.id, _OF_CHECK.label("of_check"))
-            .where(
-                _EVENTS.c.run_id == run_id,
-                _EVENTS.c.id > after,
-                _EVENTS.c.timestamp < _stored(before),
-                sa.or_(_KIND.is_(None), _OF_CHECK, sa.and_(_OF_ASSET, superseded)),
-            )
+            sa.select(_EVENTS.c.id, *_OF)
+            .where(*_old(run_id, before, after))
             .order_by(_EVENTS.c.id)
             .limit(most)
         )
         with self._log.index_connection() as connection:
-            return [(number, bool(check)) for number, check in connection.execute(wanted)]
+            return [Entry(*row) for row in connection.execute(wanted)]
 
-    def delete_events(self, numbers: Sequence[int]) -> None:
-        """Delete events with their tags."""
+    def delete_events(self, successors: Mapping[int, int | None]) -> int:
+        """Delete events with their tags, each while its successor is there; how many went.
+
+        None: it needs no successor.
+        """
+        later = {one for one in successors.values() if one is not None}
+        known = sa.select(_EVENTS.c.id).where(_EVENTS.c.id.in_(later))
         with self._log.index_transaction() as connection:
-            connection.execute(sa.delete(_TAGS).where(_TAGS.c.event_id.in_(numbers)))
-            connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.id.in_(numbers)))
+            there = {None, *connection.scalars(known)}
+            gone = [number for number, after in successors.items() if after in there]
+            connection.execute(sa.delete(_TAGS).where(_TAGS.c.event_id.in_(gone)))
+            connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.id.in_(gone)))
+        return len(gone)
 
     def needed(self, run_id: str, before: datetime) -> bool:
         """Whether something that is left of a run has to stay, once its stale events are gone.
@@ -230,12 +231,7 @@ class DagsterTables:
         """What the run's own SQLite file has of the same, and its log lines, in order."""
         wanted = (
             sa.select(_EVENTS.c.id, *_ROW)
-            .where(
-                _EVENTS.c.run_id == run_id,
-                _EVENTS.c.id > after,
-                _EVENTS.c.timestamp < _stored(before),
-                sa.or_(_KIND.is_(None), _OF_ASSET, _OF_CHECK),
-            )
+            .where(*_old(run_id, before, after))
             .order_by(_EVENTS.c.id)
             .limit(most)
         )
@@ -269,22 +265,12 @@ class DagsterTables:
         return total
 
 
-def _later(kind: sa.ColumnElement[str], *, anywhere: bool = False) -> sa.ColumnElement[bool]:
-    """Whether a later event of that kind tells of the same partition; or anywhere of the asset.
-
-    In two parts, since an index answers ``=`` and ``IS NULL``, and not both at once.
-    """
-    later = _EVENTS.alias()
-    event = sa.exists().where(
-        later.c.asset_key == _EVENTS.c.asset_key,
-        later.c.dagster_event_type == kind,
-        later.c.id > _EVENTS.c.id,
-    )
-    if anywhere:
-        return event
-    return sa.or_(
-        event.where(later.c.partition == _EVENTS.c.partition),
-        sa.and_(_EVENTS.c.partition.is_(None), event.where(later.c.partition.is_(None))),
+def _old(run_id: str, before: datetime, after: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _EVENTS.c.run_id == run_id,
+        _EVENTS.c.id > after,
+        _EVENTS.c.timestamp < _stored(before),
+        sa.or_(_KIND.is_(None), _OF_ASSET, _OF_CHECK),
     )
 
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import TypeVar
 
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,7 +36,6 @@ _FINISHED = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-_Key = TypeVar("_Key", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +119,7 @@ class _Pruning:
         self._say = say
         self._batch = batch
         self._tables = DagsterTables(instance)
+        self._newest = self._tables.newest()
         self._files: DagsterFiles | None = None
         if self._tables.on_files:
             index, runs = self._tables.files()
@@ -158,7 +157,10 @@ class _Pruning:
                     stay[one.run_id].update(() if one.event_id is None else (one.event_id,))
                 else:
                     gone.append(one.number)
-            self._delete("checks", self._tables.delete_checks, gone)
+            if gone:
+                with leaving_room(self._clock):
+                    self._tables.delete_checks(gone)
+                self.counts["checks"] += len(gone)
         return stay
 
     def told(self, runs: Sequence[str]) -> Iterator[str]:
@@ -172,7 +174,7 @@ class _Pruning:
 
     def prune_run(self, run_id: str, results: Mapping[str, AbstractSet[int]]) -> None:
         """Delete a run, or what of it is not needed."""
-        self._drop_stale(run_id, results.get(run_id, frozenset()))
+        self._drop_superseded(run_id, results.get(run_id, frozenset()))
         if run_id == RUNLESS:
             self._thin_file(run_id)
         elif run_id in results or self._tables.needed(run_id, self._before):
@@ -183,7 +185,9 @@ class _Pruning:
     def prune_backfills(self) -> None:
         """Delete the records of backfills whose runs are gone."""
         while keys := self._tables.ended_backfills(self._before, self._batch):
-            self._delete("backfills", self._tables.delete_backfills, keys)
+            with leaving_room(self._clock):
+                self._tables.delete_backfills(keys)
+            self.counts["backfills"] += len(keys)
 
     def tidy_files(self) -> None:
         """Remove files of runs that are gone; give back what was deleted from the others."""
@@ -194,20 +198,19 @@ class _Pruning:
             self.counts["files"] += 1
         self._files.shrink()
 
-    def _delete(
-        self, kind: str, how: Callable[[Sequence[_Key]], None], rows: Sequence[_Key]
-    ) -> None:
-        if rows:
-            with leaving_room(self._clock):
-                how(rows)
-            self.counts[kind] += len(rows)
-
-    def _drop_stale(self, run_id: str, results: AbstractSet[int]) -> None:
+    def _drop_superseded(self, run_id: str, results: AbstractSet[int]) -> None:
         after = 0
-        while found := self._tables.stale_events(run_id, self._before, after, self._batch):
-            after = found[-1][0]
-            gone = [number for number, of_check in found if not (of_check and number in results)]
-            self._delete("events", self._tables.delete_events, gone)
+        while found := self._tables.entries(run_id, self._before, after, self._batch):
+            after = found[-1].number
+            gone: dict[int, int | None] = {}
+            for one in found:
+                if one.asset is None:  # a line of the log, or of a check
+                    gone |= {} if one.number in results else {one.number: None}
+                elif (later := self._newest.successor(one)) is not None:
+                    gone[one.number] = later
+            if gone:
+                with leaving_room(self._clock):
+                    self.counts["events"] += self._tables.delete_events(gone)
 
     def _delete_run(self, run_id: str) -> None:
         """Its record last of all but the file: a run that is there is found again."""

@@ -88,14 +88,14 @@ def test_a_large_file_is_emptied_in_steps_before_dagster_does_it_at_once(
 def test_the_file_of_a_run_that_keeps_something_is_written_anew_without_the_rest(
     past: Past, folder: Path
 ) -> None:
-    many = [f"{name}|{size}" for name in "abc" for size in (1, 2)] * 20
+    many = [f"{name}|{size}" for name in "abc" for size in (1, 2)] * 8
     first = past.refreshed(*many)
     size = (folder / f"{first}.db").stat().st_size
     until = datetime.now(UTC)
     past.refreshed(*many[1:6])
     pruned(past.instance, until)
     assert kinds(past.instance, first).count("ASSET_MATERIALIZATION") == 1
-    assert (folder / f"{first}.db").stat().st_size < size / 3
+    assert (folder / f"{first}.db").stat().st_size < size - 50_000
 
 
 def test_a_file_of_a_run_that_dagster_deleted_goes_once_it_is_a_day_old(

@@ -109,18 +109,8 @@ def test_a_failure_that_nothing_followed_stays_and_one_that_was_mended_goes(past
     assert told(past.instance) == said
 
 
-def test_the_last_that_was_planned_stays_though_it_was_done(past: Past) -> None:
-    past.backfilled("a|1", "c|2")
-    past.reported("a|1")
-    said = told(past.instance)
-    assert said["the last that was planned"] is not None
-    pruned(past.instance)
-    assert told(past.instance) == said
-
-
 def test_a_run_that_is_under_way_stays_whole_however_old_it_is(past: Past) -> None:
     begun = past.begun("a|1", "c|2")
-    past.refreshed(*KEYS)
     past.refreshed(*KEYS)
     whole = kinds(past.instance, begun)
     said = told(past.instance)
@@ -183,7 +173,10 @@ def test_what_dagster_left_of_a_run_that_it_deleted_goes(past: Past) -> None:
     assert told(past.instance) == said
 
 
-def test_the_newest_event_stays_since_sqlite_would_give_its_number_again(past: Past) -> None:
+def test_the_newest_event_stays_since_sqlite_would_give_its_number_again(
+    sqlite_instance: dg.DagsterInstance,
+) -> None:
+    past = Past(sqlite_instance)
     past.refreshed()
     past.refreshed("a|1")
     past.refreshed()
