@@ -94,9 +94,9 @@ def cut(rows: Rows) -> list[Rows]:
     """The bars of a part, cut in two where they are many: the last ones stay out of the file.
 
     They are what a chart begins with, and come from the catalog in half the time that it takes to
-    open a file. They are a quarter of the smallest file, so that compaction leaves both alone.
+    open a file. They are less than a quarter of any file, so that compaction leaves both alone.
     """
-    most = len(rows.ts) - MOST_INLINE // 4
+    most = len(rows.ts) - MOST_INLINE // 8
     if not MOST_INLINE < most < len(rows.ts):
         return [rows]
     return [rows.where(slice(0, most)), rows.where(slice(most, None))]

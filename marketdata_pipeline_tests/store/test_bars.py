@@ -36,7 +36,7 @@ from marketdata_pipeline_tests.store.writes import (
     write_of,
 )
 
-LARGEST_WHOLE = MOST_INLINE + MOST_INLINE // 4
+LARGEST_WHOLE = MOST_INLINE + MOST_INLINE // 8
 """Rows above which a write is two chunks."""
 
 
@@ -71,14 +71,14 @@ def test_the_last_bars_of_a_large_write_are_read_without_its_file(
     count = LARGEST_WHOLE + 1
     bars = bars_at(minutes(0, count))
     assert store.commit(write_of(bars), expected_version=None).rows_new == count
-    assert [row.rows for row in chunk_rows(engine)] == [MOST_INLINE + 1, MOST_INLINE // 4]
+    assert [row.rows for row in chunk_rows(engine)] == [MOST_INLINE + 1, MOST_INLINE // 8]
     pd.testing.assert_frame_equal(store.read(COIN), bars, check_freq=False)
     (path,) = files_in(folder)
     path.unlink()
-    newest = bars.iloc[-MOST_INLINE // 4 :]
-    pd.testing.assert_frame_equal(store.tail(COIN, MOST_INLINE // 4), newest, check_freq=False)
+    newest = bars.iloc[-MOST_INLINE // 8 :]
+    pd.testing.assert_frame_equal(store.tail(COIN, MOST_INLINE // 8), newest, check_freq=False)
     with pytest.raises(StoreError, match="cannot be read"):
-        store.tail(COIN, MOST_INLINE // 4 + 1)
+        store.tail(COIN, MOST_INLINE // 8 + 1)
 
 
 def test_an_unknown_series_is_empty(store: BarStore) -> None:

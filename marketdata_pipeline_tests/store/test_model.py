@@ -262,12 +262,12 @@ def on_postgres(monkeypatch: pytest.MonkeyPatch, url: str, examples: int) -> Non
         upgrade(engine)
         return engine
 
-    monkeypatch.setattr(chunks, "MOST_INLINE", 4)
+    monkeypatch.setattr(chunks, "MOST_INLINE", 8)
     monkeypatch.setattr(OnTheServersClock, "open_empty", staticmethod(open_empty), raising=False)
     run_state_machine_as_test(OnTheServersClock, settings=settings(HOUSE, max_examples=examples))
 
 
-@pytest.mark.parametrize("inline", [chunks.MOST_INLINE, 4])
+@pytest.mark.parametrize("inline", [chunks.MOST_INLINE, 3, 8])
 def test_the_store_agrees_with_a_dict(monkeypatch: pytest.MonkeyPatch, inline: int) -> None:
     on_sqlite(monkeypatch, inline, examples=8)
 
@@ -279,7 +279,7 @@ def test_the_store_agrees_with_a_dict_on_postgres(
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("inline", [chunks.MOST_INLINE, 4])
+@pytest.mark.parametrize("inline", [chunks.MOST_INLINE, 3, 8])
 def test_the_store_agrees_with_a_dict_over_many_orders(
     monkeypatch: pytest.MonkeyPatch, inline: int
 ) -> None:

@@ -112,3 +112,22 @@ def test_the_frame_is_the_one_that_was_packed() -> None:
     bars = bars_at(minutes(0, 3))
     rows = Packed(pack(rows_of(bars, 7, 0)), 7, 0).within(None)
     pd.testing.assert_frame_equal(frame(rows.ts, rows.columns), bars)
+
+
+def test_what_earlier_versions_packed_is_read() -> None:
+    data = bytes.fromhex(
+        "424152310300000008004a5555f70d060000879303000000000001000000000000000002011b490000000000"
+        "0002012a4900000000000001014e07000000000000ff08000000000000000000040000000000000000000107"
+        "000000000000000001010000000000000028b52ffd2036b101000001020005e20001e10001fa66855566eb55"
+        "66515566b855661e55665d556767d540403fe870000311000001000000000000020000ff"
+    )
+    rows = Packed(data, None, None).within(None)
+    assert rows.ts.tolist() == [1704205800000000, 1704205860000000, 1704205980000000]
+    assert {name: column.tolist() for name, column in rows.columns.items()} == {
+        "open": [187.15, 187.2, 186.9],
+        "high": [187.3, 187.31, 187.0],
+        "low": [187.0, 187.1, 186.5],
+        "close": [187.2, 186.91, 1 / 3],
+        "volume": [1000.0, 70000.0, 0.0],
+    }
+    assert (rows.fetch_id.tolist(), rows.state.tolist()) == ([7, 7, 9], [1, 1, 0])
