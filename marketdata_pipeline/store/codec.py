@@ -105,7 +105,10 @@ class Encoded:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        opened = pa.BufferReader(source) if isinstance(source, bytes) else pa.PythonFile(source)
+        if isinstance(source, bytes):
+            opened = pa.BufferReader(source)
+        else:  # pyarrow takes what can also be written, as BytesIO can, for write-only
+            opened = pa.PythonFile(source, mode="r")
         self._file = pq.ParquetFile(opened)
         self._fetch_id = fetch_id
         self._state = state

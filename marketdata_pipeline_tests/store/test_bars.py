@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,22 @@ def test_the_tail_counts_overlapping_rows_once(store: BarStore, rows: int) -> No
     pd.testing.assert_frame_equal(
         store.tail(COIN, rows), store.read(COIN).iloc[max(0, 10 - rows) :]
     )
+
+
+def test_chunks_of_earlier_versions_are_read_like_any_other(
+    store: BarStore, engine: Engine, folder: Path
+) -> None:
+    """Their checksum is the SHA-256 of the whole: one in the catalog, one that is a file."""
+    store.commit(write_of(bars_at(minutes(0, MOST_INLINE + 1))), expected_version=None)
+    store.commit(write_of(bars_at(minutes(MOST_INLINE + 1, 3), 2)), expected_version=None)
+    before = store.read(COIN)
+    with writing(engine) as connection:
+        for row in connection.execute(select(chunks)).all():
+            data = row.data if row.path is None else (folder / row.path).read_bytes()
+            earlier = update(chunks).where(chunks.c.id == row.id)
+            connection.execute(earlier.values(checksum=sha256(data).hexdigest()))
+    pd.testing.assert_frame_equal(store.read(COIN), before)
+    pd.testing.assert_frame_equal(store.tail(COIN, 9), before.iloc[-9:])
 
 
 def test_the_tail_sees_a_newer_value_in_a_chunk_that_ends_earlier(store: BarStore) -> None:
