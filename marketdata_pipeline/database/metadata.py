@@ -2,7 +2,8 @@
 
 Not here: how a database gets from one revision of them to the next (migrations).
 Ids are AUTOINCREMENT: SQLite gives the id of a deleted last row to the next one otherwise, and
-whoever remembered the old id would then change a stranger's row.
+whoever remembered the old id would then change a stranger's row. Each reference has an index: both
+databases look for those who refer to a row before it is deleted, one row at a time.
 """
 
 from sqlalchemy import (
@@ -181,6 +182,7 @@ chunks = Table(
     CheckConstraint("(data IS NULL) <> (path IS NULL)", name="place"),
     Index(None, "series_id", "ts_max", sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index(None, "series_id", "seq"),
+    Index(None, "fetch_id"),
     sqlite_autoincrement=True,
 )
 
@@ -207,6 +209,8 @@ restatements = Table(
     _text("reason"),
     _micros("recorded_at"),
     Index(None, "series_id", "ts"),
+    Index(None, "old_fetch_id"),
+    Index(None, "new_fetch_id"),
     sqlite_autoincrement=True,
 )
 
@@ -233,6 +237,7 @@ actions = Table(
     _text("numerator"),  # text: an exact fraction of a float can need more than 64 bits
     _text("denominator"),
     Column("fetch_id", BigInteger, ForeignKey("fetches.id"), nullable=False),
+    Index(None, "fetch_id"),
     CheckConstraint("kind IN ('split', 'dividend', 'capital_gain')", name="kind"),
 )
 

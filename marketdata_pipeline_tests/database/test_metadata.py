@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Table, delete, insert, text
+from sqlalchemy import Engine, ForeignKey, Table, delete, insert, text
 
 from marketdata_pipeline.database.engine import open_engine, writing
 from marketdata_pipeline.database.metadata import (
@@ -162,3 +162,14 @@ def test_a_url_of_any_engine_knows_all_tables(database_url: str) -> None:
         metadata.create_all(connection)
         metadata.drop_all(connection)
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [one for table in metadata.sorted_tables for one in sorted(table.foreign_keys, key=str)],
+    ids=lambda one: str(one.parent),
+)
+def test_deleting_a_row_finds_those_that_refer_to_it_by_an_index(reference: ForeignKey) -> None:
+    table = reference.parent.table
+    leading = [next(iter(index.columns)) for index in table.indexes]
+    assert reference.parent in [*leading, next(iter(table.primary_key.columns))]

@@ -261,3 +261,35 @@ def test_each_version_has_a_way_back_to_the_one_before(database_url: str, versio
         assert connection.execute(text("SELECT history FROM home")).scalar() == "recorded"
         assert connection.execute(text("SELECT key FROM series")).scalar() == "AAPL|1d"
     engine.dispose()
+
+
+_FETCH = (
+    "INSERT INTO fetches (series_id, kind, provider, origin, window_start, window_end, basis, "
+    "market_at, fetched_at, committed_at, rows, requests, dropped) "
+    "VALUES (1, 'reply', 'yahoo', 'yahoo', 0, 10, 'raw', 0, 0, 0, 1, 1, '[]')"
+)
+_CHUNK = (
+    "INSERT INTO chunks (series_id, fetch_id, part, seq, ts_min, ts_max, rows, schema, state, "
+    "path, checksum) VALUES (1, :fetch, :part, :seq, :first, :last, 1, 1, 0, 'x', 'y')"
+)
+
+
+def test_fetches_of_the_third_version_say_which_version_they_made(database_url: str) -> None:
+    """One brought bars of two parts, one none, one bars of one part."""
+    engine = open_engine(database_url)
+    _to(engine, "0003")
+    made = [(1, "2023", 1, 5, 9), (1, "2024", 1, 10, 14), (3, "2024", 2, 12, 13)]
+    with writing(engine) as connection:
+        for statement in (*_SERIES, _FETCH, _FETCH, _FETCH):
+            connection.execute(text(statement))
+        for row in made:
+            told = dict(zip(("fetch", "part", "seq", "first", "last"), row, strict=True))
+            connection.execute(text(_CHUNK), told)
+    upgrade(engine)
+    with reading(engine) as connection:
+        found = connection.execute(
+            text("SELECT id, version, first_ts, last_ts FROM fetches ORDER BY id")
+        )
+        assert found.all() == [(1, 1, 5, 14), (2, None, None, None), (3, 2, 12, 13)]
+        assert connection.execute(text("SELECT tail FROM series")).scalar() == 3 * 512
+    engine.dispose()

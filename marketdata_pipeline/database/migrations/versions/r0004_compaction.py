@@ -16,6 +16,11 @@ _ADDED = {
     "fetches": ("version", "first_ts", "last_ts"),
     "series": ("history_from",),
 }
+_REFERENCES = {
+    "chunks": ("fetch_id",),
+    "actions": ("fetch_id",),
+    "restatements": ("old_fetch_id", "new_fetch_id"),
+}
 _PRICES = ("open", "high", "low", "close", "volume")
 _FETCHES_OF_CHUNKS = """
     UPDATE fetches SET version = made.version, first_ts = made.first_ts, last_ts = made.last_ts
@@ -52,6 +57,9 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), primary_key=True, nullable=False),
         sa.Column("retired_at", sa.BigInteger(), nullable=False),
     )
+    for table, names in _REFERENCES.items():
+        for name in names:
+            op.create_index(f"ix_{table}_{name}", table, [name])
 
 
 def _create_restatements() -> None:
@@ -78,6 +86,8 @@ def _create_restatements() -> None:
 
 def downgrade() -> None:
     """Superseded values and the journal are lost; the bars that count stay."""
+    for table in ("chunks", "actions"):
+        op.drop_index(f"ix_{table}_fetch_id", table)
     op.drop_table("retired_files")
     op.drop_table("restatements")
     op.execute("DELETE FROM chunks WHERE superseded_at IS NOT NULL")
