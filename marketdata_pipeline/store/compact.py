@@ -191,7 +191,9 @@ class Compactor:
     ) -> None:
         def exchange(connection: Connection) -> None:
             known = select(series_table.c.id).where(series_table.c.key == str(series))
-            of = connection.execute(known).scalar_one()
+            of = connection.execute(known).scalar()
+            if of is None:  # all of it was removed meanwhile
+                raise _Gone
             now = wall_micros(connection, self._clock)
             for one in mergers:
                 gone = connection.execute(delete(chunks).where(chunks.c.id.in_(one.ids)))

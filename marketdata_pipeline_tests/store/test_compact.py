@@ -17,6 +17,8 @@ from marketdata_pipeline.errors import StoreError, WriteConflict
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.chunks import MOST_INLINE
 from marketdata_pipeline.store.compact import Compacted, Compactor, worth_merging
+from marketdata_pipeline.store.release import Releaser
+from marketdata_pipeline.store.tracking import Tracked, Tracking
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.writes import COIN, bars_at, minutes, settle, write_of
 
@@ -112,6 +114,26 @@ def test_a_stale_compactor_changes_nothing_though_ids_could_be_given_again(
     assert len(store.read(COIN)) == 8 + 8
     assert store.read(COIN)["volume"].tolist()[-4:] == [74] * 4
     assert not list(folder.rglob("*.parquet"))
+
+
+def test_a_series_that_is_removed_while_merging_is_no_fault(
+    store: BarStore, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    for first in (0, MOST_INLINE):
+        write(store, first, MOST_INLINE + 1)
+    tracking = Tracking(engine, clock)
+    tracking.put(Tracked(COIN.instrument, (COIN.timeframe,)))
+    tracking.remove(COIN.instrument)
+    kept = set(folder.rglob("*.parquet"))
+
+    class Slow(Compactor):
+        def _all_merged(self, series: Series, found: Any) -> Any:
+            mergers = super()._all_merged(series, found)
+            assert Releaser(engine, clock, kept=timedelta(0)).remove(COIN.instrument)
+            return mergers
+
+    assert Slow(engine, folder, clock).compact(COIN) == Compacted()
+    assert set(folder.rglob("*.parquet")) == kept
 
 
 def test_a_write_while_merging_wins_over_what_is_merged(
