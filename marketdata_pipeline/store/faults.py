@@ -17,7 +17,7 @@ from marketdata_pipeline.domain.coverage import Coverage, SpanKind
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
-from marketdata_pipeline.store.chunks import ChunkRow, merged
+from marketdata_pipeline.store.chunks import ChunkRow, joined, last_of_each, merged
 from marketdata_pipeline.store.codec import Rows
 from marketdata_pipeline.store.parts import parts_of
 from marketdata_pipeline.store.write import State
@@ -65,6 +65,7 @@ def faults_of(stored: Stored, market_now: datetime) -> list[Fault]:
     live = stored.live
     said = [
         *_of_chunks(stored),
+        *_of_order(stored, live),
         *_of_totals(stored, live),
         *_of_fetches(stored),
         *_of_journal(stored, live),
@@ -95,6 +96,18 @@ def _of_chunks(stored: Stored) -> _Said:
             yield "chunk", f"{what} is of version {row.seq}, the series of {stored.row.version}"
         if not np.isin(rows.state, list(State)).all():
             yield "chunk", f"{what} holds a state that there is none of"
+
+
+def _of_order(stored: Stored, live: Rows) -> _Said:
+    """Of all that is kept of a label, what counts is of the latest fetch: none went back in time."""
+    kept = joined(rows for _, rows in stored.chunks)
+    order = np.lexsort((kept.fetch_id, kept.ts))
+    latest = kept.where(order[last_of_each(kept.ts[order])])
+    late = np.isin(latest.ts, live.ts)
+    back = latest.ts[late][latest.fetch_id[late] != live.fetch_id]
+    if len(back):
+        first = from_micros(int(back[0])).isoformat()
+        yield "chunk", f"{len(back)} bars are not those of their latest fetch, first {first}"
 
 
 def _of_totals(stored: Stored, live: Rows) -> _Said:

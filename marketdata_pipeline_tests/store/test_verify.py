@@ -171,6 +171,22 @@ def test_an_answer_without_an_expected_bar_is_found(store: BarStore, verifier: V
     assert fault.text == f"2 bars are covered but absent, first {first.isoformat()}"
 
 
+def test_bars_that_went_back_in_time_are_found(
+    store: BarStore, verifier: Verifier, engine: Engine
+) -> None:
+    """As where a merger takes back what came while it was made."""
+    for mark in (1, 2):
+        settle(store, write_of(bars_at(minutes(0, 10), mark)))
+    assert verifier.faults(COIN) == []
+    with writing(engine) as connection:
+        connection.execute(update(chunks).where(chunks.c.fetch_id == 2).values(seq=1))
+        connection.execute(update(chunks).where(chunks.c.fetch_id == 1).values(seq=2))
+    (fault,) = verifier.faults(COIN)
+    assert fault.kind == "chunk"
+    first = START.isoformat()
+    assert fault.text == f"10 bars are not those of their latest fetch, first {first}"
+
+
 def test_spans_that_overlap_are_found(store: BarStore, verifier: Verifier, engine: Engine) -> None:
     settle(store, write_of(bars_at(minutes(0, 10))))
     start = to_micros(START) + 60_000_000
