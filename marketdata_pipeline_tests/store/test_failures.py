@@ -4,6 +4,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -104,6 +105,22 @@ def test_a_disk_without_room_for_compaction(older: BarStore, engine: Engine, fol
     pd.testing.assert_frame_equal(older.read_with_fetches(COIN), before)
     assert compactor.compact(COIN).merged == 2
     pd.testing.assert_frame_equal(older.read_with_fetches(COIN), before)
+
+
+def test_a_write_that_takes_longer_than_half_the_grace_is_given_up(
+    older: BarStore, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    """Its file may be gone by then: nothing names it yet."""
+    write = write_of(later(count=LARGE))
+
+    def slow(before: Coverage) -> Coverage:
+        clock.advance(timedelta(minutes=31))
+        return write.coverage(before)
+
+    with pytest.raises(WriteConflict, match="the write took too long; run the same again"):
+        older.commit(replace(write, coverage=slow), expected_version=None)
+    assert_only_the_older(older, engine, folder)
+    assert_the_next_attempt_succeeds(older, engine, folder)
 
 
 def test_a_folder_that_became_a_file(older: BarStore, engine: Engine, folder: Path) -> None:
