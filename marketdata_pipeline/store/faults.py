@@ -99,7 +99,7 @@ def _of_chunks(stored: Stored) -> _Said:
 
 
 def _of_order(stored: Stored, live: Rows) -> _Said:
-    """Of all that is kept of a label, what counts is of the latest fetch: none went back in time."""
+    """Of all that is kept of a label the latest fetch counts: none went back in time."""
     kept = joined(rows for _, rows in stored.chunks)
     order = np.lexsort((kept.fetch_id, kept.ts))
     latest = kept.where(order[last_of_each(kept.ts[order])])
