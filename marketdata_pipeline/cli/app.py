@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from marketdata_pipeline.cli.exporting import export
+from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
@@ -42,6 +43,7 @@ for command in (
     ui, info, verify, compact, gc,
 ):  # fmt: skip
     app.command()(command)
+app.command(name="import")(import_bars)
 
 
 @app.callback()

@@ -86,11 +86,17 @@ def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[B
     label on the session's grid, bar closed at ``market_now``.
     """
     labels = labels_of(bars)
+    broken = broken_rows(bars, series, market_now)
+    return [BadRow(_instant(labels[row]), rule) for row, rule in broken.items()]
+
+
+def broken_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> dict[int, str]:
+    """The same by position, in that order: labels need be neither sorted nor unique."""
     broken: dict[int, str] = {}
-    for rule, mask in _rules(bars, labels, series, market_now).items():
+    for rule, mask in _rules(bars, labels_of(bars), series, market_now).items():
         for row in np.flatnonzero(mask):
             broken.setdefault(int(row), rule)
-    return [BadRow(_instant(labels[row]), broken[row]) for row in sorted(broken)]
+    return dict(sorted(broken.items()))
 
 
 def _rules(

@@ -40,6 +40,11 @@ class AssetClass(Enum):
         """Whether it trades from one midnight to the next: nothing comes before or after hours."""
         return self in {AssetClass.CRYPTO, AssetClass.FX, AssetClass.FUTURE}
 
+    @property
+    def has_actions(self) -> bool:
+        """Whether it may be split, or pay."""
+        return not self.round_the_clock and self is not AssetClass.INDEX
+
     def __str__(self) -> str:
         return self.value
 

@@ -3,7 +3,7 @@
 Not here: asking (update) and what becomes of an answer (settle).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -15,6 +15,7 @@ from marketdata_pipeline.domain.ranges import TimeRange, cut, from_micros, inter
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.providers.base import Capability
+from marketdata_pipeline.store.catalog import SeriesSummary
 
 DAWN = datetime(1900, 1, 1, tzinfo=UTC)
 """Stands for "all there is" until a provider has told a listing's first day."""
@@ -148,6 +149,18 @@ def _grouped(parts: Sequence[TimeRange], longest: timedelta | None) -> list[Time
         else:
             groups.append(part)
     return groups
+
+
+def bars_before(
+    actions_known: Sequence[TimeRange], stored: Iterable[SeriesSummary]
+) -> datetime | None:
+    """The first label of bars that are older than all known actions; None: there are none.
+
+    A provider's bars come with their actions; imported ones may have come without.
+    """
+    firsts = [one.first for one in stored if one.first is not None]
+    known = min((one.start for one in actions_known), default=None)
+    return min((one for one in firsts if known is not None and one < known), default=None)
 
 
 def absent_labels(

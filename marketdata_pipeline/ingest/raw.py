@@ -5,7 +5,7 @@ Not here: the arithmetic (domain.actions) and storing (settle).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
+from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY
 from marketdata_pipeline.errors import MalformedReply
 
@@ -56,12 +57,17 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
 
 
 def splits_in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:
-    """The splits that the provider has divided by at the reply's market instant.
+    """The splits that the provider has divided by at the reply's market instant."""
+    return in_effect(known, reply.series, reply.market_at)
+
+
+def in_effect(known: Sequence[Action], series: Series, market_at: datetime) -> list[Action]:
+    """The splits of an instrument that are in effect at a market instant.
 
     A split is in effect from the open of its first session on.
     """
-    calendar = calendar_of(reply.series.instrument)
-    now = to_micros(reply.market_at)
+    calendar = calendar_of(series.instrument)
+    now = to_micros(market_at)
     return [one for one in splits_of(known) if _opening(calendar, one.ex_date) <= now]
 
 

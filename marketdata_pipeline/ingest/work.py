@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from marketdata_pipeline.domain.actions import Action, as_paid, restated, splits_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
-from marketdata_pipeline.domain.instrument import AssetClass, Instrument
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
@@ -25,7 +25,7 @@ from marketdata_pipeline.errors import (
     Unavailable,
 )
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
-from marketdata_pipeline.ingest.plan import Ask, Plan, plan, wanted_range
+from marketdata_pipeline.ingest.plan import Ask, Plan, bars_before, plan, wanted_range
 from marketdata_pipeline.ingest.raw import splits_in_effect
 from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
 from marketdata_pipeline.logs import get_logger
@@ -38,7 +38,6 @@ _log = get_logger(__name__)
 _OVERLAP = timedelta(days=10)
 _REFUSALS = 5
 """As often may a provider answer 429 to one request before it fails."""
-_WITH_ACTIONS = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
 
 
 @dataclass(slots=True)
@@ -221,13 +220,14 @@ class InstrumentWork:
         needed = span(reply.window.start, reply.market_at)
         if reply.bars.empty and not reply.actions:
             return
-        if self.instrument.asset_class not in _WITH_ACTIONS or needed is None:
+        if not self.instrument.asset_class.has_actions or needed is None:
             return
-        if not subtract([needed], self.actions_known):
+        unexplained = bars_before(self.actions_known, self.stored.values())
+        if unexplained is None and not subtract([needed], self.actions_known):
             return
         daily = Series(self.instrument, Timeframe.D1)
-        span_of_all = TimeRange(request.oldest, reply.market_at)
-        wide = _patiently(request.provider, daily, span_of_all, tally)
+        oldest = min(unexplained or request.oldest, request.oldest)
+        wide = _patiently(request.provider, daily, TimeRange(oldest, reply.market_at), tally)
         tally.requests += wide.requests
         self._learn_splits(wide)
         actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))

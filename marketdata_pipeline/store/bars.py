@@ -99,7 +99,7 @@ class BarStore:
             return _frame(newest(connection, self._files, series, rows))
 
     def snapshot(self, series: Series, within: TimeRange | None = None) -> Snapshot:
-        """The bars in ``within`` at one version, each with the instant of its fetch."""
+        """The bars in ``within`` at one version, each with its state and its fetch's instant."""
         with reading(self._engine) as connection:
             version, rows = self._versioned(connection, series, within)
             at = _fetched_at(connection, series, rows.fetch_id)
