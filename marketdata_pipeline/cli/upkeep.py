@@ -42,7 +42,7 @@ def verify(context: typer.Context, chosen: Chosen = None, *, as_json: AsJson = F
         verifier = Verifier(home.engine, home.bars, home.clock)
         wanted = _chosen(chosen, verifier.series())
         found = [fault for one in _shown(wanted, "verifying") for fault in verifier.faults(one)]
-        found += [] if chosen else verifier.everywhere()
+        found += [] if chosen else [*verifier.everywhere(), *verifier.orphans()]
     if as_json:
         print(json.dumps({"series": len(wanted), "faults": [_said(one) for one in found]}))
     else:

@@ -151,8 +151,8 @@ class Settings(BaseSettings):
     file_grace: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(hours=1),
         "Seconds for which a bar file that nothing names any more is kept for those who read it.",
-        "seconds, 1 or more",
-        ge=timedelta(seconds=1),
+        "seconds, 60 or more",
+        ge=timedelta(seconds=60),
     )
     untracked_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
         timedelta(days=30),

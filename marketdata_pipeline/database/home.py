@@ -15,6 +15,7 @@ from typing import Any, Self
 from sqlalchemy import URL, Connection, Engine, Row, insert, select
 
 from marketdata_pipeline.database import metadata
+from marketdata_pipeline.database.claim import claim, new_name, refuse_foreign
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.migrate import check_schema_within, revision, upgrade_within
@@ -149,7 +150,10 @@ def make_home(
             with writing(engine) as connection:
                 upgrade_within(connection)
                 _enter(connection, folder, replay)
+                refuse_foreign(connection, folder / "bars")
                 row = connection.execute(select(metadata.home)).one()
+            with reading(engine) as connection:
+                claim(connection, folder / "bars")
         except BaseException:
             engine.dispose()
             raise
@@ -225,6 +229,7 @@ def _enter(connection: Connection, folder: Path, replay: Replay | None) -> None:
     if row is None:
         now = wall_micros(connection, SystemClock())
         values: dict[str, object] = {"id": 1, "mode": mode.value, "created_at": now}
+        values["catalog"] = new_name()
         values |= {} if replay is None else replay.row(now)
         connection.execute(insert(metadata.home).values(values))
         return

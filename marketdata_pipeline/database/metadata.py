@@ -69,6 +69,7 @@ home = Table(
     _micros("wall_start", nullable=True),
     _micros("created_at"),
     Column("seed", BigInteger, nullable=True),
+    _text("catalog", nullable=True),  # a name of its own, also in the folder of bar files
     CheckConstraint("id = 1", name="one_row"),
     CheckConstraint(
         "(mode = 'live' AND history IS NULL AND market_start IS NULL AND wall_start IS NULL) OR "

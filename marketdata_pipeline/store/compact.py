@@ -22,6 +22,7 @@ from sqlalchemy import (
     Row,
     bindparam,
     delete,
+    func,
     select,
     update,
 )
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.database.metadata import chunks
+from marketdata_pipeline.database.metadata import chunks, fetches
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.series import Series
@@ -98,6 +99,7 @@ class _Merger:
 
     ids: list[int]
     paths: list[str]
+    fetches: tuple[int, int]
     live: list[tuple[Piece, Standing]]
     superseded: tuple[Piece, Standing] | None
 
@@ -177,7 +179,8 @@ class Compactor:
         live = [self._piece(series, part, rows, seq) for rows in kept]
         lost = every.where(order[~last])
         superseded = self._piece(series, part, lost, seq) if len(lost.ts) else None
-        return _Merger([row.id for row in found], paths, live, superseded)
+        fetches = int(every.fetch_id.min()), int(every.fetch_id.max())
+        return _Merger([row.id for row in found], paths, fetches, live, superseded)
 
     def _piece(self, series: Series, part: str, rows: Rows, seq: int) -> tuple[Piece, Standing]:
         """A piece that says of each bar its fetch and state, unless all have the same."""
@@ -216,9 +219,18 @@ def _enter(connection: Connection, merger: _Merger, series_id: int, now: int) ->
         chunk_rows.insert_pieces(connection, [piece], series_id, standing)
     if merger.superseded is not None:
         piece, one = merger.superseded
-        lost = Standing(one.seq, one.fetch_id, one.state, superseded_at=now)
+        # Not before the fetch that replaced its bars: a clock may have been set back since.
+        since = max(now, _last_commit(connection, series_id, merger.fetches))
+        lost = Standing(one.seq, one.fetch_id, one.state, superseded_at=since)
         chunk_rows.insert_pieces(connection, [piece], series_id, lost)
     chunk_rows.retire(connection, merger.paths, now)
+
+
+def _last_commit(connection: Connection, series_id: int, ids: tuple[int, int]) -> int:
+    wanted = select(func.max(fetches.c.committed_at)).where(
+        fetches.c.series_id == series_id, fetches.c.id.between(*ids)
+    )
+    return int(connection.execute(wanted).scalar() or 0)
 
 
 def _by_part(found: Sequence[_Header]) -> list[tuple[str, list[_Header]]]:

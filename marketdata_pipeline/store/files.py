@@ -5,7 +5,7 @@ Not here: which of them count; the catalog's chunks say.
 
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,6 +61,21 @@ class BarFiles:
             OSError: it is missing or unreadable.
         """
         return open_checked(self.folder / path, checksum)
+
+    def written(self) -> Iterator[tuple[str, float]]:
+        """The path of each file, finished or not, and when it was last written in wall seconds.
+
+        Raises:
+            StoreError: the folder cannot be listed.
+        """
+        try:
+            for path in self.folder.glob("*/*.parquet*"):
+                with suppress(FileNotFoundError):  # a writer renamed or removed it
+                    yield str(path.relative_to(self.folder)), path.stat().st_mtime
+        except OSError as error:
+            raise StoreError(
+                f"the folder {self.folder} cannot be listed: {error.strerror or error}"
+            ) from error
 
     def discard(self, paths: Iterable[str]) -> None:
         """Remove files that no committed chunk names."""

@@ -5,8 +5,6 @@ was retired, since who read the catalog before may still open it; one that it ne
 same grace after it was written, since its writer may still commit (it gives up after half of it).
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import BigInteger, Connection, Engine, bindparam, delete, func, select, update
 
 from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.claim import claim
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import chunks, retired_files
@@ -77,17 +76,32 @@ class Collector:
         """Remove what is past its time; killed half way, the next call does the rest.
 
         Raises:
+            HomeError: the files are another catalog's; nothing was removed.
             StoreError: the catalog is unreachable, or the folder cannot be listed.
         """
+        self._claim()
         superseded = 0
         while some := retry.write(self._engine, self._clock, self._forget_some):
             superseded += some
-        retired, orphans = self._retired(), self._orphans()
+        retired, orphans = (
+            self._retired(),
+            unnamed(self._engine, self._files, self._clock, self._grace),
+        )
         size = 0
         for path in [*retired, *orphans]:
             size += self._unlink(path)
         self._forget_files(retired)
         return Collected(superseded, len(retired), len(orphans), size)
+
+    def _claim(self) -> None:
+        folder = self._files.folder
+        try:
+            with reading(self._engine) as connection:
+                claim(connection, folder)
+        except OSError as error:
+            raise StoreError(
+                f"the folder {folder} cannot be used: {error.strerror or error}"
+            ) from error
 
     def _forget_some(self, connection: Connection) -> int:
         """Delete some superseded chunks that are past their time; how many."""
@@ -108,30 +122,11 @@ class Collector:
         """The paths of retired files that are past the grace."""
         with reading(self._engine) as connection:
             until = wall_micros(connection, self._clock) - self._grace // MICROSECOND
-            wanted = select(retired_files.c.path).where(retired_files.c.retired_at <= until)
+            named = select(chunks.c.path).where(chunks.c.path == retired_files.c.path)
+            wanted = select(retired_files.c.path).where(
+                retired_files.c.retired_at <= until, ~named.exists()
+            )
             return list(connection.execute(wanted).scalars())
-
-    def _orphans(self) -> list[str]:
-        """The paths of files that nothing names, written longer ago than the grace."""
-        until = self._clock.wall_now().timestamp() - self._grace.total_seconds()
-        old = [path for path, written in self._written() if written <= until]
-        with reading(self._engine) as connection:
-            named = set(connection.execute(select(retired_files.c.path)).scalars())
-            filed = select(chunks.c.path).where(chunks.c.path.is_not(None))
-            named.update(connection.execute(filed).scalars())
-        return [path for path in old if path not in named]
-
-    def _written(self) -> Iterator[tuple[str, float]]:
-        """The files below the folder, finished or not, and when each was last written."""
-        folder = self._files.folder
-        try:
-            for path in folder.glob("*/*.parquet*"):
-                with suppress(FileNotFoundError):  # a writer renamed or removed it
-                    yield str(path.relative_to(folder)), path.stat().st_mtime
-        except OSError as error:
-            raise StoreError(
-                f"the folder {folder} cannot be listed: {error.strerror or error}"
-            ) from error
 
     def _unlink(self, path: str) -> int:
         """Remove a file, if it is there; its size."""
@@ -153,3 +148,18 @@ class Collector:
 
         if paths:
             retry.write(self._engine, self._clock, forget)
+
+
+def unnamed(engine: Engine, files: BarFiles, clock: Clock, grace: timedelta) -> list[str]:
+    """The paths of files that nothing names, written longer ago than ``grace``.
+
+    Raises:
+        StoreError: the catalog is unreachable, or the folder cannot be listed.
+    """
+    until = clock.wall_now().timestamp() - grace.total_seconds()
+    old = [path for path, written in files.written() if written <= until]
+    with reading(engine) as connection:  # after the listing: what was entered since is no orphan
+        named = set(connection.execute(select(retired_files.c.path)).scalars())
+        filed = select(chunks.c.path).where(chunks.c.path.is_not(None))
+        named.update(connection.execute(filed).scalars())
+    return [path for path in old if path not in named]

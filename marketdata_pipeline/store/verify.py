@@ -16,6 +16,7 @@ from marketdata_pipeline.database.metadata import (
     fetches,
     instruments,
     restatements,
+    retired_files,
 )
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import Clock
@@ -25,7 +26,8 @@ from marketdata_pipeline.store import ledger
 from marketdata_pipeline.store.chunks import ChunkRow, overlapping, read_chunk
 from marketdata_pipeline.store.codec import Rows
 from marketdata_pipeline.store.faults import AnyRow, Fault, Stored, faults_of
-from marketdata_pipeline.store.files import BarFiles
+from marketdata_pipeline.store.files import GRACE, BarFiles
+from marketdata_pipeline.store.gc import unnamed
 
 _SERIES = select(series_table, instruments.c.first_trade).join_from(series_table, instruments)
 
@@ -62,7 +64,18 @@ class Verifier:
 
     def everywhere(self) -> list[Fault]:
         """What is wrong with files and rows that belong to no single series."""
-        return [*self._missing(), *self._named_twice(), *self._unnamed_series()]
+        return [
+            *self._missing(),
+            *self._named_twice(),
+            *self._retired_yet_named(),
+            *self._unnamed_series(),
+        ]
+
+    def orphans(self) -> list[Fault]:
+        """Files that nothing names and that gc would remove."""
+        found = unnamed(self._engine, self._files, self._clock, GRACE)
+        told = "nothing names the bar file {}; marketdata gc removes it"
+        return [Fault(None, "orphan", told.format(path)) for path in found]
 
     def _chunks(
         self, connection: Connection, series: Series, series_id: int
@@ -90,6 +103,12 @@ class Verifier:
         with reading(self._engine) as connection:
             for path in connection.execute(wanted.having(func.count() > 1)).scalars():
                 yield Fault(None, "file", f"two chunks name the bar file {path}")
+
+    def _retired_yet_named(self) -> Iterator[Fault]:
+        wanted = select(chunks.c.path).join(retired_files, retired_files.c.path == chunks.c.path)
+        with reading(self._engine) as connection:
+            for path in connection.execute(wanted).scalars():
+                yield Fault(None, "file", f"the bar file {path} is retired, yet a chunk names it")
 
     def _unnamed_series(self) -> Iterator[Fault]:
         """Series whose key is not that of their instrument and timeframe."""

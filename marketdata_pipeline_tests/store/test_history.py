@@ -130,3 +130,18 @@ def test_a_final_bar_changes_for_a_reason_only_and_never_back_to_provisional(
 def test_of_an_unknown_series_nothing_was_ever_known(store: BarStore) -> None:
     assert store.read(COIN, as_of=datetime(2024, 1, 1, tzinfo=UTC)).empty
     assert store.restatements(COIN) == []
+
+
+def test_a_clock_that_was_set_back_makes_no_answer_wrong(
+    store: BarStore, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    first = committed_at(engine, put(store, 1))
+    clock.advance(timedelta(hours=2))
+    second = committed_at(engine, put(store, 2))
+    clock.advance(-timedelta(hours=1))
+    Compactor(engine, folder, clock).compact(COIN)
+    Collector(engine, folder, clock, kept=-timedelta(hours=3)).collect()
+    found = store.read(COIN, as_of=second - timedelta(minutes=30))
+    since = datetime.fromisoformat(found.attrs["superseded_since"])
+    assert found.empty
+    assert first < second <= since, "it says that what was replaced is lacking"

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,14 +8,16 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, insert, text, update
 
 from marketdata_pipeline.database.engine import writing
-from marketdata_pipeline.database.metadata import chunks, coverage, fetches
+from marketdata_pipeline.database.metadata import chunks, coverage, fetches, retired_files
 from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.chunks import MOST_INLINE
 from marketdata_pipeline.store.compact import Compactor
+from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.verify import Verifier
 from marketdata_pipeline.store.write import State
 from marketdata_pipeline_tests.fakes import FrozenClock
@@ -204,3 +207,29 @@ def test_a_catalog_that_names_no_series_is_a_store_error(
         connection.execute(update(series_table).values(key="nothing"))
     with pytest.raises(StoreError, match="names 'nothing', which is no series"):
         verifier.series()
+
+
+def test_a_file_that_nothing_names_is_found_once_no_writer_can_be_at_it(
+    filled: BarStore, verifier: Verifier, folder: Path
+) -> None:
+    left = folder / COIN.slug / "left.parquet"
+    left.write_bytes(b"123")
+    assert len(filled.read(COIN)) > 0
+    os.utime(left, (0, 0))
+    assert [one.text for one in verifier.orphans()] == [
+        f"nothing names the bar file {COIN.slug}/left.parquet; marketdata gc removes it"
+    ]
+
+
+def test_a_retired_file_that_a_chunk_names_is_found_and_stays(
+    filled: BarStore, verifier: Verifier, engine: Engine, folder: Path
+) -> None:
+    (path,) = folder.rglob("*.parquet")
+    name = str(path.relative_to(folder))
+    with writing(engine) as connection:
+        connection.execute(insert(retired_files).values(path=name, retired_at=0))
+    assert [one.text for one in verifier.everywhere()] == [
+        f"the bar file {name} is retired, yet a chunk names it"
+    ]
+    Collector(engine, folder, SystemClock(), grace=timedelta(0)).collect()
+    assert len(filled.read(COIN)) == MOST_INLINE + 8

@@ -7,6 +7,9 @@ brought, since its chunks are merged sooner or later.
 import sqlalchemy as sa
 from alembic import op
 
+from marketdata_pipeline.database.claim import new_name
+from marketdata_pipeline.errors import HomeError
+
 revision = "0004"
 down_revision = "0003"
 
@@ -41,6 +44,9 @@ def upgrade() -> None:
     for table, names in _ADDED.items():
         for name in names:
             op.add_column(table, sa.Column(name, sa.BigInteger(), nullable=True))
+    op.add_column("home", sa.Column("catalog", sa.Text(), nullable=True))
+    home = sa.table("home", sa.column("catalog"))
+    op.execute(sa.update(home).values(catalog=new_name()))
     tail = sa.Column("tail", sa.BigInteger(), nullable=False, server_default="0")
     op.add_column("series", tail)
     op.execute(_FETCHES_OF_CHUNKS)
@@ -85,12 +91,19 @@ def _create_restatements() -> None:
 
 
 def downgrade() -> None:
-    """Superseded values and the journal are lost; the bars that count stay."""
+    """Nothing is lost where no bar was written since: later chunks say nothing to earlier code."""
+    newer = sa.text("SELECT count(*) FROM chunks WHERE schema > 1 OR checksum LIKE 's8:%'")
+    count = op.get_bind().execute(newer).scalar_one()
+    if count:
+        raise HomeError(
+            f"{count} chunks of bars were written since the upgrade, which an earlier version "
+            "cannot read; restore the backup that the upgrade took (docs/recover.md)"
+        )
+    op.execute("ALTER TABLE home DROP COLUMN catalog")
     for table in ("chunks", "actions"):
         op.drop_index(f"ix_{table}_fetch_id", table)
     op.drop_table("retired_files")
     op.drop_table("restatements")
-    op.execute("DELETE FROM chunks WHERE superseded_at IS NOT NULL")
     op.drop_index(_LABELS, "chunks")
     op.create_index(_LABELS, "chunks", ["series_id", "ts_max"])
     op.drop_index("ix_fetches_series_id_version", "fetches")
