@@ -1,6 +1,7 @@
 """Engines for the catalog, and the two ways to use one: ``reading`` and ``writing``.
 
-Not here: tables (metadata), repeating a transaction that found the catalog busy (retry).
+Not here: tables (metadata), repeating a transaction that found the catalog busy (retry), engines
+for a copy of a catalog in a file (sealed).
 SQLite runs in WAL mode with synchronous=FULL, so that an acknowledged commit survives a power cut;
 a writing transaction takes the write lock at its start (BEGIN IMMEDIATE), since a lock that is
 asked for half way is refused at once when another writer came first.
@@ -43,7 +44,7 @@ def open_engine(url: str | URL) -> Engine:
         bounds = {} if "timeout" in parsed.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(parsed, connect_args=bounds)
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", begin_sqlite)
     return engine
 
 
@@ -121,7 +122,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
+    """What SQLite is told at the start of a transaction: to wait for the write lock, or not."""
     writes = connection.get_execution_options().get("catalog_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -4,11 +4,10 @@ Not here: which folder it is (config). ``make_home`` is the only thing that make
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,13 +17,13 @@ from marketdata_pipeline.database import metadata
 from marketdata_pipeline.database.claim import claim, new_name, refuse_foreign
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import open_engine, reading, writing
-from marketdata_pipeline.database.migrate import check_schema_within, revision, upgrade_within
+from marketdata_pipeline.database.folders import BARS, CATALOG, DAGSTER, folders_of
+from marketdata_pipeline.database.migrate import check_schema_within, revision
+from marketdata_pipeline.database.upgrade import upgrade_home
 from marketdata_pipeline.domain.clock import Clock, ReplayClock, SystemClock
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.errors import HomeError
 
-_PRIVATE = 0o700
-_CATALOG = "catalog.sqlite"
 _HomeRow = Row[*tuple[Any, ...]]
 
 
@@ -72,12 +71,12 @@ class Home:
     @property
     def bars(self) -> Path:
         """Where Parquet files of bars are."""
-        return self.folder / "bars"
+        return self.folder / BARS
 
     @property
     def dagster(self) -> Path:
         """DAGSTER_HOME."""
-        return self.folder / "dagster"
+        return self.folder / DAGSTER
 
     @property
     def cache(self) -> Path:
@@ -131,7 +130,8 @@ def make_home(
     """Make the home, or open and upgrade the one that is there; the same call twice is one.
 
     A replay home that is there keeps its own pair of instants. When making fails, what was made
-    of the folder is removed again; the row that says that a home is here is written last.
+    of the folder is removed again; the row that says that a home is here is written last. Before an
+    upgrade a backup is taken (see database.upgrade).
 
     Args:
         folder: made with its parents where absent, for its owner alone.
@@ -144,11 +144,11 @@ def make_home(
         StoreError: the database is unreachable.
     """
     folder = folder.expanduser().absolute()
-    with _folders(folder):
+    with folders_of(folder):
         engine = open_engine(database_url or _sqlite_url(folder))
         try:
             with writing(engine) as connection:
-                upgrade_within(connection)
+                upgrade_home(connection, folder)
                 _enter(connection, folder, replay)
                 refuse_foreign(connection, folder / "bars")
                 row = connection.execute(select(metadata.home)).one()
@@ -168,10 +168,7 @@ def open_home(folder: Path, *, database_url: str | None = None) -> Home:
         StoreError: the database is unreachable.
     """
     folder = folder.expanduser().absolute()
-    absent = f"no home at {folder}; run marketdata init or make run"
-    if not folder.is_dir() or not (database_url or (folder / _CATALOG).is_file()):
-        raise HomeError(absent)
-    engine = open_engine(database_url or _sqlite_url(folder))
+    engine = _engine(folder, database_url)
     try:
         row = _stored(engine)
     except BaseException:
@@ -179,8 +176,22 @@ def open_home(folder: Path, *, database_url: str | None = None) -> Home:
         raise
     if row is None:
         engine.dispose()
-        raise HomeError(absent)
+        raise _absent(folder)
     return _opened(folder, engine, row)
+
+
+@contextmanager
+def catalog_of(folder: Path, *, database_url: str | None = None) -> Iterator[Engine]:
+    """The catalog of the home in ``folder``, at whatever revision; closed again at the end.
+
+    Raises:
+        HomeError: no home is there.
+    """
+    engine = _engine(folder.expanduser().absolute(), database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | None:
@@ -191,14 +202,14 @@ def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | No
         StoreError: the database is unreachable.
     """
     folder = folder.expanduser().absolute()
-    if not folder.is_dir() or not (database_url or (folder / _CATALOG).is_file()):
+    if not folder.is_dir() or not (database_url or (folder / CATALOG).is_file()):
         return None
     engine = open_engine(database_url or _sqlite_url(folder))
     try:
         with writing(engine) as connection:
             known = revision(connection) is not None
             if known:
-                upgrade_within(connection)
+                upgrade_home(connection, folder)
             row = connection.execute(select(metadata.home)).first() if known else None
     except BaseException:
         engine.dispose()
@@ -207,6 +218,16 @@ def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | No
         engine.dispose()
         return None
     return _opened(folder, engine, row)
+
+
+def _engine(folder: Path, database_url: str | None) -> Engine:
+    if not folder.is_dir() or not (database_url or (folder / CATALOG).is_file()):
+        raise _absent(folder)
+    return open_engine(database_url or _sqlite_url(folder))
+
+
+def _absent(folder: Path) -> HomeError:
+    return HomeError(f"no home at {folder}; run marketdata init or make run")
 
 
 def _stored(engine: Engine) -> _HomeRow | None:
@@ -219,7 +240,7 @@ def _stored(engine: Engine) -> _HomeRow | None:
 
 
 def _sqlite_url(folder: Path) -> URL:
-    return URL.create("sqlite", database=str(folder / _CATALOG))  # a path may hold ? or %
+    return URL.create("sqlite", database=str(folder / CATALOG))  # a path may hold ? or %
 
 
 def _enter(connection: Connection, folder: Path, replay: Replay | None) -> None:
@@ -254,49 +275,3 @@ def _opened(folder: Path, engine: Engine, row: _HomeRow) -> Home:
         clock = ReplayClock(from_micros(row.market_start), from_micros(row.wall_start))
     history = None if row.history is None else History(row.history)
     return Home(folder, engine, Mode(row.mode), history, clock, row.seed)
-
-
-@contextmanager
-def _folders(folder: Path) -> Iterator[None]:
-    """The home's folders and Dagster's settings; removed again if what follows fails."""
-    made: list[Path] = []
-    try:
-        _make_folders(folder, made)
-        yield
-    except OSError as error:
-        _remove(made)
-        reason = error.strerror or error
-        raise HomeError(f"a home cannot be made at {folder}: {reason}") from error
-    except BaseException:
-        _remove(made)
-        raise
-
-
-def _make_folders(folder: Path, made: list[Path]) -> None:
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=_PRIVATE if one == folder else 0o777)
-        made.append(one)
-    if not any(folder.iterdir()):
-        folder.chmod(_PRIVATE)  # somebody made it for us; a full folder keeps its own mode
-    for name in ("bars", "dagster", "cache"):
-        if not (folder / name).is_dir():
-            (folder / name).mkdir()
-            made.append(folder / name)
-    settings = folder / "dagster" / "dagster.yaml"
-    if not settings.exists():
-        ours = files("marketdata_pipeline.database").joinpath("dagster.yaml").read_bytes()
-        unfinished = settings.with_suffix(".tmp")
-        made.append(unfinished)
-        unfinished.write_bytes(ours)
-        unfinished.rename(settings)
-        made.append(settings)
-    if not (folder / _CATALOG).exists():
-        made.extend(folder / f"{_CATALOG}{suffix}" for suffix in ("", "-wal", "-shm"))
-
-
-def _remove(made: list[Path]) -> None:
-    """Remove what was made, newest first; a folder that something else is in stays."""
-    for path in reversed(made):
-        with suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from marketdata_pipeline.database.durable import sync
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.store.checksums import open_checked
@@ -42,8 +43,8 @@ class BarFiles:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(folder / name)
-            _sync(folder)
-            _sync(self.folder)
+            sync(folder)
+            sync(self.folder)
         except OSError as error:
             for left in (unfinished, folder / name):
                 with suppress(OSError):
@@ -82,12 +83,3 @@ class BarFiles:
         for path in paths:
             with suppress(OSError):
                 (self.folder / path).unlink()
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder as durable as the files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

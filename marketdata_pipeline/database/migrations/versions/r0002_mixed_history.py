@@ -6,6 +6,8 @@ Not here: what they mean (database.home).
 import sqlalchemy as sa
 from alembic import op
 
+from marketdata_pipeline.errors import HomeError
+
 revision = "0002"
 down_revision = "0001"
 
@@ -25,7 +27,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A home of made-up bars has no earlier form: only one of recorded bars goes back."""
+    """Nothing is lost of a home of recorded bars; one of made-up bars has no earlier form."""
+    if op.get_bind().execute(sa.text("SELECT seed FROM home")).scalar() is not None:
+        raise HomeError("a home of made-up bars has no form before 0002; nothing was changed")
     with op.batch_alter_table("home") as table:
         table.drop_constraint(op.f("ck_home_seed"), type_="check")
         table.drop_constraint(op.f("ck_home_mode"), type_="check")

@@ -17,5 +17,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was noted is forgotten."""
+    """Dagster is told of every series once more."""
     op.execute("ALTER TABLE series DROP COLUMN shown_version")

@@ -91,7 +91,7 @@ def _create_restatements() -> None:
 
 
 def downgrade() -> None:
-    """Nothing is lost where no bar was written since: later chunks say nothing to earlier code."""
+    """Superseded values and the journal of restatements are lost; the bars that count stay."""
     newer = sa.text("SELECT count(*) FROM chunks WHERE schema > 1 OR checksum LIKE 's8:%'")
     count = op.get_bind().execute(newer).scalar_one()
     if count:
@@ -104,6 +104,7 @@ def downgrade() -> None:
         op.drop_index(f"ix_{table}_fetch_id", table)
     op.drop_table("retired_files")
     op.drop_table("restatements")
+    op.execute("DELETE FROM chunks WHERE superseded_at IS NOT NULL")
     op.drop_index(_LABELS, "chunks")
     op.create_index(_LABELS, "chunks", ["series_id", "ts_max"])
     op.drop_index("ix_fetches_series_id_version", "fetches")

@@ -1,0 +1,167 @@
+"""A catalog of any revision with rows in every table, and a home around it.
+
+Not here: any test.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from marketdata_pipeline.database.engine import open_engine, writing
+from marketdata_pipeline.database.folders import make_folders
+from marketdata_pipeline.database.home import Home
+from marketdata_pipeline.database.metadata import chunks
+from marketdata_pipeline.database.migrate import move_within
+from marketdata_pipeline.database.rows import tables_at
+
+FILE = "AAPL%7C1d/0123456789abcdef0123456789abcdef.parquet"
+CONTENT = b"what a bar file holds; an upgrade does not look"
+_FETCH = {
+    "series_id": 1,
+    "kind": "reply",
+    "provider": "yahoo",
+    "origin": "simulator:recorded",
+    "window_start": -(10**15),
+    "window_end": 10**15,
+    "basis": "raw",
+    "currency": None,
+    "market_at": 10,
+    "fetched_at": 2**53 + 1,
+    "committed_at": 12,
+    "rows": 1,
+    "requests": 1,
+    "dropped": '[[1, "dürr"]]',
+    "base_version": None,
+    "run_id": "run",
+    "version": 1,
+    "first_ts": 0,
+    "last_ts": 5,
+}
+_CHUNK = {
+    "series_id": 1,
+    "fetch_id": 1,
+    "part": "all",
+    "seq": 1,
+    "ts_min": 0,
+    "ts_max": 5,
+    "rows": 1,
+    "schema": 1,
+    "state": 0,
+    "data": bytes(range(256)),
+    "path": None,
+    "checksum": sha256(bytes(range(256))).hexdigest(),
+    "superseded_at": None,
+}
+_VALUES = {
+    f"{when}_{name}": 0.1 + 0.2
+    for when in ("old", "new")
+    for name in ("open", "high", "low", "close", "volume")
+}
+_RESTATEMENT = {
+    "series_id": 1,
+    "ts": 5,
+    "old_fetch_id": 1,
+    "new_fetch_id": 2,
+    "reason": "corrected",
+    "recorded_at": 7,
+    **_VALUES,
+}
+_SERIES = {
+    "instrument_id": 1,
+    "version": 3,
+    "rows": 2,
+    "first_ts": 0,
+    "last_ts": 5,
+    "updated_at": 9,
+    "error_category": "timeout",
+    "error_message": "Zürich antwortet nicht: “…”",
+    "error_at": 8,
+    "shown_version": 2,
+    "history_from": 1,
+    "tail": 1024,
+}
+NAME = "0f"
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "home": [
+        {"id": 1, "mode": "replay", "history": "recorded", "market_start": 10, "wall_start": 20}
+        | {"created_at": 30, "seed": None, "catalog": NAME}
+    ],
+    "governor": [{"key": "yahoo", "tat": 1, "cooldown_until": 2, "interval": 3, "tau": 4}],
+    "instruments": [
+        {"id": 1, "key": "AAPL", "asset_class": "equity", "venue": "XNYS", "currency": "USD"}
+        | {"first_trade": "1980-12-12"},
+        {"id": 5, "key": "BTC-USD", "asset_class": "crypto", "venue": "24/7", "currency": None}
+        | {"first_trade": None},
+    ],
+    "tracked_instruments": [
+        {"instrument_id": 1, "timeframes": "1d,1wk", "since": 5, "tracked_at": 6}
+        | {"untracked_at": None}
+    ],
+    "series": [
+        {"id": 1, "key": "AAPL|1d", "timeframe": "1d", **_SERIES},
+        {"id": 3, "key": "BTC-USD|1m", "timeframe": "1m", **_SERIES, "instrument_id": 5},
+    ],
+    "fetches": [{"id": 1, **_FETCH}, {"id": 2, **_FETCH, "version": 2, "run_id": None}],
+    "chunks": [
+        {"id": 1, **_CHUNK},
+        {"id": 2, **_CHUNK, "seq": 2, "superseded_at": 99},
+        {"id": 4, **_CHUNK, "data": None, "path": FILE, "checksum": sha256(CONTENT).hexdigest()},
+    ],
+    "coverage": [
+        {"series_id": 1, "start": 0, "end": 5, "kind": "hole", "recheck_at": 9, "tries": 1}
+    ],
+    "actions": [
+        {"instrument_id": 1, "ex_date": "2020-08-31", "kind": "split", "numerator": "4" * 40}
+        | {"denominator": "1", "fetch_id": 1}
+    ],
+    "action_coverage": [{"instrument_id": 1, "start": 0, "end": 5}],
+    "quality": [
+        {"series_id": 1, "rule": "completeness", "passed": True, "score": 1 / 3, "judged_at": 4}
+        | {"detail": "2 of 6"},
+        {"series_id": 3, "rule": "completeness", "passed": False, "score": 0.0, "judged_at": 4}
+        | {"detail": ""},
+    ],
+    "restatements": [{"id": 1, **_RESTATEMENT}],
+    "retired_files": [{"path": FILE, "retired_at": 3}],
+}
+"""Values that a copy could spoil: wide numbers, fractions, bytes, letters, gaps between ids."""
+GIVEN = 9
+"""The highest id that each table with counted ids gave; its row is gone again."""
+
+
+def fill(connection: Connection, revision: str) -> None:
+    """Put rows into the empty tables of a revision; in each the last id given is that of no row."""
+    tables = tables_at(revision)
+    for table in tables.all:
+        rows = [{name: row[name] for name in table.c.keys()} for row in ROWS[table.name]]  # noqa: SIM118
+        connection.execute(insert(table), rows)
+        if table.name in tables.counted:
+            gone = {**rows[-1], "id": GIVEN} | ({"key": "GONE"} if "key" in table.c else {})
+            connection.execute(insert(table), [gone])
+            if connection.dialect.name == "postgresql":
+                raise_sequence = f"SELECT setval('{table.name}_id_seq', {GIVEN})"
+                connection.exec_driver_sql(raise_sequence)
+            connection.execute(delete(table).where(table.c.id == GIVEN))
+
+
+def old_home(folder: Path, database_url: str | None, revision: str) -> None:
+    """A home as an earlier version of the project left it, with one bar file."""
+    make_folders(folder, [])
+    (folder / "bars" / FILE).parent.mkdir()
+    (folder / "bars" / FILE).write_bytes(CONTENT)
+    engine = open_engine(database_url or f"sqlite:///{folder / 'catalog.sqlite'}")
+    with writing(engine) as connection:
+        move_within(connection, revision)
+        fill(connection, revision)
+    engine.dispose()
+
+
+def as_earlier_versions_wrote(home: Home) -> None:
+    """Have the catalog tell of its chunks what earlier versions would, which had one form only."""
+    with writing(home.engine) as connection:
+        for row in connection.execute(select(chunks)).all():
+            data = row.data or (home.bars / row.path).read_bytes()
+            told = {"schema": 1, "checksum": sha256(data).hexdigest()}
+            connection.execute(update(chunks).where(chunks.c.id == row.id).values(told))
