@@ -55,19 +55,29 @@ def due_parts(
 ) -> list[TimeRange]:
     """The ranges, aligned to the series' own bars, that are to be derived (again).
 
-    A bar that is wanted in part only is not made.
+    What is missing of ``wanted``, but no bar that is wanted in part only; and what was derived
+    before and has another base by now, wanted or not: the derivation will count as one from the
+    base's newest version, so nobody would come back to it.
     """
+    missing = _missing(series, wanted, coverage, base, clock)
+    if base.changed is None:
+        return missing
+    derived = [one.within for one in coverage.spans]
+    return merge([*missing, *intersect([aligned(series, base.changed)], derived)])
+
+
+def _missing(
+    series: Series, wanted: TimeRange, coverage: Coverage, base: Base, clock: Clock
+) -> list[TimeRange]:
+    """What was never derived, or is due again, and has a base that was answered in full."""
     whole = whole_bars(series, wanted)
     if whole is None:
         return []
-    wanted = whole
-    parts = coverage.missing([wanted], clock.market_now())
-    if base.changed is not None:
-        parts = [*parts, *intersect([aligned(series, base.changed)], [wanted])]
+    parts = coverage.missing([whole], clock.market_now())
     known = [aligned(series, one.within) for one in base.coverage.spans]
-    reachable = intersect(merge(aligned(series, part) for part in parts), merge(known))
-    asked = subtract(reachable, _not_covered(series, wanted, base))
-    return intersect(asked, [wanted])
+    reachable = intersect([aligned(series, part) for part in parts], known)
+    asked = subtract(reachable, _not_covered(series, whole, base))
+    return intersect(asked, [whole])
 
 
 def _not_covered(series: Series, wanted: TimeRange, base: Base) -> list[TimeRange]:

@@ -82,6 +82,20 @@ def test_only_what_changed_is_derived_again() -> None:
     assert due_parts(WEEKLY, WANTED, known, _base(_full()), CLOCK) == []
 
 
+def test_what_changed_is_derived_again_wherever_it_was_derived_before() -> None:
+    """But not where it never was, nor that part of a wish that no derivation can meet."""
+    known = Coverage((Span(days("2024-01-01", "2024-02-19"), SpanKind.ANSWERED),))
+    base = _base(_full(), changed=days("2024-01-10", "2024-03-13"))
+    for wanted in (days("2024-02-26", "2024-03-04"), days("2024-02-26", "2024-03-06")):
+        assert due_parts(WEEKLY, wanted, known, base, CLOCK) == [
+            days("2024-01-08", "2024-02-19"),
+            days("2024-02-26", "2024-03-04"),
+        ]
+    no_whole_week = days("2024-02-27", "2024-02-28")
+    parts = due_parts(WEEKLY, no_whole_week, known, base, CLOCK)
+    assert parts == [days("2024-01-08", "2024-02-19")]
+
+
 def test_four_hour_bars_that_reach_out_of_depth_are_not_made(world: World) -> None:
     truth = walk(HOURLY, days("2022-03-10", "2024-03-16"))
     world.provider.truth = {HOURLY: truth}
@@ -110,25 +124,42 @@ def test_derived_bars_name_their_base_as_origin(world: World) -> None:
     assert (outcome.provider, outcome.origin) == ("derived", "simulator:recorded")
 
 
+def _rewrite(world: World, within: TimeRange) -> None:
+    """Another writer puts other volumes into daily bars that are stored."""
+    stored = world.store.read(DAILY, within)
+    fetch = Fetch(
+        kind=FetchKind.REPLY,
+        provider="another",
+        origin="another",
+        window=within,
+        basis=Basis.RAW,
+        currency=None,
+        market_at=world.clock.market_now(),
+        fetched_at=world.clock.wall_now() + timedelta(hours=1),
+    )
+    write = Write(DAILY, fetch, stored.assign(volume=1.0))
+    world.store.commit(write, expected_version=world.store.versions([DAILY])[DAILY])
+
+
+def test_a_wish_for_the_newest_leaves_nothing_derived_from_an_older_base(world: World) -> None:
+    world.provider.truth = {DAILY: walk(DAILY, days("2021-01-04", "2024-03-16"))}
+    world.provider.first_trade = date(2021, 1, 4)
+    world.updater.update(WEEKLY)
+    _rewrite(world, days("2021-03-03", "2021-03-04"))
+    _rewrite(world, days("2023-06-07", "2023-06-08"))
+    outcome = world.updater.update(WEEKLY, days("2023-01-02", "2024-03-16"))
+    truth = derive(world.store.read(DAILY), WEEKLY, [])
+    pd.testing.assert_frame_equal(world.store.read(WEEKLY), truth)
+    assert outcome.written == days("2021-03-01", "2023-06-12")
+    assert world.updater.update(WEEKLY).written is None
+
+
 def test_what_others_write_to_the_base_meanwhile_is_derived_the_next_time(world: World) -> None:
     world.provider.truth = {DAILY: walk(DAILY, days("2024-01-02", "2024-03-16"))}
     world.provider.first_trade = date(2024, 1, 2)
     world.updater.update(WEEKLY)
     known = world.catalog.summaries([DAILY])[0].version
-    stored = world.store.read(DAILY, days("2024-02-14", "2024-02-15"))
-    later = world.clock.wall_now() + timedelta(hours=1)
-    fetch = Fetch(
-        kind=FetchKind.REPLY,
-        provider="another",
-        origin="another",
-        window=days("2024-02-14", "2024-02-15"),
-        basis=Basis.RAW,
-        currency=None,
-        market_at=world.clock.market_now(),
-        fetched_at=later,
-    )
-    write = Write(DAILY, fetch, stored.assign(volume=1.0))
-    world.store.commit(write, expected_version=known)
+    _rewrite(world, days("2024-02-14", "2024-02-15"))
     base = Base(Coverage((_full(),)), "simulator:recorded", known, (), None)
     another_week = [days("2024-03-04", "2024-03-11")]
     write_derived(world.store, WEEKLY, another_week, base, world.clock, None)
