@@ -7,7 +7,7 @@ them is gone. Bars that a later chunk replaced are kept in a superseded chunk, f
 instant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -43,6 +43,8 @@ from marketdata_pipeline.store.files import GRACE, BarFiles
 
 _LOG = get_logger(__name__)
 _RATIO = 4
+_IDS_AT_ONCE = 10_000
+"""A statement of SQLite takes 32,766 values at most (sqlite.org/limits.html, section 9)."""
 _HEADERS = (
     select(*chunks.c["id", "part", "seq", "rows"], series_table.c.tail)
     .join_from(chunks, series_table)
@@ -51,7 +53,11 @@ _HEADERS = (
 )
 _SHORTEN = (
     update(series_table)
-    .where(series_table.c.id == bindparam("of"))
+    .where(
+        series_table.c.id == bindparam("of"),
+        # Of two that found nothing to merge the second comes to a tail that was shortened.
+        series_table.c.tail >= bindparam("seen", type_=BigInteger),
+    )
     .values(tail=series_table.c.tail - bindparam("seen", type_=BigInteger))
 )
 _Header = Row[*tuple[Any, ...]]
@@ -110,15 +116,25 @@ class _Merger:
 
 
 class Compactor:
-    """Merges chunks of the catalog behind ``engine`` and of the files below ``folder``."""
+    """Merges chunks of the catalog behind ``engine`` and of the files below ``folder``.
+
+    ``ids_at_once``: so many chunks one statement selects or deletes.
+    """
 
     def __init__(
-        self, engine: Engine, folder: Path, clock: Clock, *, grace: timedelta = GRACE
+        self,
+        engine: Engine,
+        folder: Path,
+        clock: Clock,
+        *,
+        grace: timedelta = GRACE,
+        ids_at_once: int = _IDS_AT_ONCE,
     ) -> None:
         self._engine = engine
         self._files = BarFiles(folder)
         self._clock = clock
         self._grace = grace
+        self._ids_at_once = ids_at_once
 
     def pending(self) -> list[Series]:
         """The series that were written since their last compaction."""
@@ -143,8 +159,11 @@ class Compactor:
         with reading(self._engine) as connection:
             headers = connection.execute(_HEADERS, {"key": str(series)}).all()
             wanted = [one for _, part in _by_part(headers) for one in _chosen(part)]
-            some = chunks.c.id.in_([one.id for one in wanted])
-            found = connection.execute(select(chunks).where(some)).all() if wanted else []
+            found = [
+                row
+                for some in self._batched([one.id for one in wanted])
+                for row in connection.execute(select(chunks).where(chunks.c.id.in_(some)))
+            ]
         if not headers:
             return Compacted()
         mergers = self._all_merged(series, found)
@@ -199,8 +218,11 @@ class Compactor:
                 raise _Gone
             now = wall_micros(connection, self._clock)
             for one in mergers:
-                gone = connection.execute(delete(chunks).where(chunks.c.id.in_(one.ids)))
-                if gone.rowcount != len(one.ids):
+                gone = sum(
+                    connection.execute(delete(chunks).where(chunks.c.id.in_(some))).rowcount
+                    for some in self._batched(one.ids)
+                )
+                if gone != len(one.ids):
                     raise _Gone
                 _enter(connection, one, of, now)
             connection.execute(_SHORTEN, {"of": of, "seen": seen})
@@ -208,6 +230,11 @@ class Compactor:
                 raise WriteConflict(f"{series}: compacting took too long; run the same again")
 
         retry.write(self._engine, self._clock, exchange)
+
+    def _batched(self, ids: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The ids, as many at once as a statement takes."""
+        for first in range(0, len(ids), self._ids_at_once):
+            yield ids[first : first + self._ids_at_once]
 
     def _discard(self, mergers: Sequence[_Merger]) -> None:
         for one in mergers:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, event, select, update
 
 from marketdata_pipeline.database.engine import reading, writing
 from marketdata_pipeline.database.metadata import chunks, retired_files
@@ -134,6 +134,52 @@ def test_a_series_that_is_removed_while_merging_is_no_fault(
 
     assert Slow(engine, folder, clock).compact(COIN) == Compacted()
     assert set(folder.rglob("*.parquet")) == kept
+
+
+def test_two_that_find_nothing_to_merge_at_once_leave_no_tail_below_zero(
+    store: BarStore, compactor: Compactor, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    write(store, 0, 1)
+    assert tail_of(engine) == 512
+
+    class Slow(Compactor):
+        def _all_merged(self, series: Series, found: Any) -> Any:
+            assert compactor.compact(series) == Compacted()
+            return super()._all_merged(series, found)
+
+    assert Slow(engine, folder, clock).compact(COIN) == Compacted()
+    assert tail_of(engine) == 0
+
+
+def test_more_chunks_than_a_statement_takes_are_merged_in_one_go(
+    store: BarStore, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    for first in range(5):
+        write(store, first, 1, first)
+    before = store.read_with_fetches(COIN)
+    executed: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *told: executed.append(told[2]))
+    done = Compactor(engine, folder, clock, ids_at_once=2).compact(COIN)
+    assert done == Compacted(merged=5, made=1, rows=5)
+    assert len([one for one in executed if one.startswith("DELETE FROM chunks")]) == 3
+    pd.testing.assert_frame_equal(store.read_with_fetches(COIN), before)
+
+
+def test_a_chunk_that_is_gone_from_any_batch_stops_the_merging(
+    store: BarStore, engine: Engine, folder: Path, clock: FrozenClock
+) -> None:
+    for first in range(5):
+        write(store, first, 1, first)
+
+    class Slow(Compactor):
+        def _all_merged(self, series: Series, found: Any) -> Any:
+            mergers = super()._all_merged(series, found)
+            with writing(engine) as connection:
+                connection.execute(delete(chunks).where(chunks.c.id == 2))
+            return mergers
+
+    assert Slow(engine, folder, clock, ids_at_once=2).compact(COIN) == Compacted()
+    assert [row.rows for row in live(engine)] == [1] * 4
 
 
 def test_a_write_while_merging_wins_over_what_is_merged(
