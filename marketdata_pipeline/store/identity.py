@@ -12,6 +12,7 @@ from marketdata_pipeline.database.metadata import instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import WriteConflict
 
 _INSTRUMENT = select(instruments.c.id).where(instruments.c.key == bindparam("key"))
 _SERIES = select(series_table.c.id).where(series_table.c.key == bindparam("key"))
@@ -57,9 +58,16 @@ def series_id(connection: Connection, series: Series) -> int:
 
 
 def lock_series(connection: Connection, series: Series) -> int:
-    """The id of the series' row, which no other transaction changes until this one ends."""
+    """The id of the series' row, which no other transaction changes until this one ends.
+
+    Raises:
+        WriteConflict: it was removed while this one waited for it.
+    """
     held = select(series_table.c.id).where(series_table.c.id == series_id(connection, series))
-    return int(connection.execute(held.with_for_update(key_share=True)).scalar_one())
+    found = connection.execute(held.with_for_update(key_share=True)).scalar()
+    if found is None:
+        raise WriteConflict(f"{series} was removed meanwhile; run the same again")
+    return int(found)
 
 
 def known_series_id(connection: Connection, series: Series) -> int | None:

@@ -42,10 +42,15 @@ class Verdicts:
         self._clock = clock
 
     def put(self, series: Series, verdicts: Mapping[str, Verdict]) -> None:
-        """Keep a series' verdicts by rule, in place of earlier ones of the same rules."""
+        """Keep a series' verdicts by rule, in place of earlier ones of the same rules.
+
+        Raises:
+            WriteConflict: the series was removed meanwhile, or the catalog stayed busy.
+            StoreError: the catalog refuses the write.
+        """
 
         def enter(connection: Connection) -> None:
-            known = identity.series_id(connection, series)
+            known = identity.lock_series(connection, series)
             now = wall_micros(connection, self._clock)
             rows = [
                 {

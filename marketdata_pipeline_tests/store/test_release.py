@@ -1,22 +1,37 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, event, func, select, text
 
-from marketdata_pipeline.database.engine import reading
+from marketdata_pipeline.database.engine import open_engine, reading
 from marketdata_pipeline.database.metadata import metadata, retired_files
 from marketdata_pipeline.domain.clock import SystemClock
+from marketdata_pipeline.domain.coverage import Span, SpanKind
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.verdict import Verdict
+from marketdata_pipeline.errors import WriteConflict
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.chunks import MOST_INLINE
 from marketdata_pipeline.store.release import Released, Releaser
 from marketdata_pipeline.store.tracking import Tracked, Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 from marketdata_pipeline.store.verify import Verifier
-from marketdata_pipeline_tests.store.writes import COIN, STOCK, bars_at, minutes, settle, write_of
+from marketdata_pipeline_tests.store.writes import (
+    COIN,
+    STOCK,
+    bars_at,
+    minutes,
+    range_of,
+    settle,
+    write_of,
+)
 
 HOURLY = Series(COIN.instrument, Timeframe.H1)
 LARGE = MOST_INLINE + 1
@@ -96,3 +111,106 @@ def test_what_was_never_tracked_is_never_removed(filled: BarStore, releaser: Rel
     assert not releaser.remove(STOCK.instrument)
     assert not releaser.remove(Instrument.parse("MSFT"))
     assert len(filled.read(STOCK)) == LARGE
+
+
+ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+"""SQLite has one writer at a time: nobody is ever in the middle of two."""
+PATIENCE = 10.0
+
+
+class HeldOpen:
+    """An engine whose next transaction does all its work, then waits before its COMMIT."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.reached, self.let_go = threading.Event(), threading.Event()
+        event.listen(self.engine, "commit", self._wait)
+
+    def _wait(self, _connection: Connection) -> None:
+        self.reached.set()
+        assert self.let_go.wait(PATIENCE)
+
+    def close(self) -> None:
+        self.let_go.set()
+        self.engine.dispose()
+
+
+@pytest.fixture
+def held(database_url: str) -> Iterator[HeldOpen]:
+    made = HeldOpen(database_url)
+    yield made
+    made.close()
+
+
+def _waits_for_a_lock(engine: Engine) -> bool:
+    """Whether a transaction in this database waits for another one; soon, or never."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    until = time.monotonic() + PATIENCE / 2
+    while time.monotonic() < until:
+        with reading(engine) as connection:
+            if connection.execute(waiting).scalar_one():
+                return True
+    return False
+
+
+def _meeting(
+    held: HeldOpen, engine: Engine, first: Callable[[], object], second: Callable[[], object]
+) -> Future[object]:
+    """What comes of ``second``, which met ``first`` in the middle of its transaction."""
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            ahead = pool.submit(first)
+            assert held.reached.wait(PATIENCE)
+            behind = pool.submit(second)
+            assert _waits_for_a_lock(engine)
+        finally:
+            held.let_go.set()
+    assert ahead.exception() is None
+    return behind
+
+
+@ON_POSTGRES
+def test_what_is_being_tracked_again_is_not_removed(
+    filled: BarStore, tracking: Tracking, releaser: Releaser, engine: Engine, held: HeldOpen
+) -> None:
+    again = Tracked(COIN.instrument, (Timeframe.M1,))
+    slow = Tracking(held.engine, SystemClock())
+    done = _meeting(held, engine, lambda: slow.put(again), lambda: releaser.remove(COIN.instrument))
+    assert done.result() is False
+    assert len(filled.read(COIN)) == LARGE
+    assert tracking.get(COIN.instrument) is not None
+
+
+@ON_POSTGRES
+def test_what_is_tracked_again_while_it_is_removed_begins_anew(
+    filled: BarStore, tracking: Tracking, engine: Engine, held: HeldOpen
+) -> None:
+    slow = Releaser(held.engine, SystemClock(), kept=timedelta(0))
+    again = Tracked(COIN.instrument, (Timeframe.M1,))
+    done = _meeting(held, engine, lambda: slow.remove(COIN.instrument), lambda: tracking.put(again))
+    assert done.exception() is None
+    assert filled.read(COIN).empty
+    assert tracking.get(COIN.instrument) == done.result()
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize("kind", ["coverage", "a verdict"])
+def test_what_is_told_of_a_series_while_it_is_removed_is_not_kept(
+    filled: BarStore, engine: Engine, held: HeldOpen, kind: str
+) -> None:
+    slow = Releaser(held.engine, SystemClock(), kept=timedelta(0))
+    verdicts = Verdicts(engine, SystemClock())
+    answered = Span(range_of(bars_at(minutes(0, 5))), SpanKind.ANSWERED)
+    tell: dict[str, Callable[[], object]] = {
+        "coverage": lambda: filled.cover(COIN, [answered]),
+        "a verdict": lambda: verdicts.put(
+            COIN, {"rule": Verdict(passed=True, score=1.0, detail="fine")}
+        ),
+    }
+    done = _meeting(held, engine, lambda: slow.remove(COIN.instrument), tell[kind])
+    with pytest.raises(WriteConflict, match=r"^BTC-USD\|1m was removed meanwhile; run the same"):
+        done.result()
+    assert rows(engine)["series"] == 1
