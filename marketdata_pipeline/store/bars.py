@@ -22,7 +22,7 @@ from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import ContractViolation, WriteConflict
+from marketdata_pipeline.errors import ContractViolation, StoreError, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
 from marketdata_pipeline.store import identity, journal, ledger
 from marketdata_pipeline.store.codec import Rows, rows_of
@@ -99,7 +99,11 @@ class BarStore:
             return _frame(newest(connection, self._files, series, rows))
 
     def snapshot(self, series: Series, within: TimeRange | None = None) -> Snapshot:
-        """The bars in ``within`` at one version, each with its state and its fetch's instant."""
+        """The bars in ``within`` at one version, each with its state and its fetch's instant.
+
+        Raises:
+            StoreError: as ``read`` does, or a bar's fetch is none of the series'.
+        """
         with reading(self._engine) as connection:
             version, rows = self._versioned(connection, series, within)
             at = _fetched_at(connection, series, rows.fetch_id)
@@ -134,7 +138,12 @@ class BarStore:
         return found
 
     def cover(self, series: Series, spans: Iterable[Span]) -> Coverage:
-        """Put spans over a series' coverage without any fetch; the coverage afterwards."""
+        """Put spans over a series' coverage without any fetch; the coverage afterwards.
+
+        Raises:
+            WriteConflict: the series was removed meanwhile, or the catalog stayed busy.
+            StoreError: the catalog refuses the write.
+        """
         fresh = list(spans)
 
         def overlay(connection: Connection) -> Coverage:
@@ -254,4 +263,10 @@ def _fetched_at(connection: Connection, series: Series, fetch_ids: np.ndarray) -
     ids, position = np.unique(fetch_ids, return_inverse=True)
     asked = {"key": str(series), "first": int(ids[0]), "last": int(ids[-1])}
     at = {row.id: row.fetched_at for row in connection.execute(_FETCHED_AT, asked)}
+    strange = [one for one in ids.tolist() if one not in at]
+    if strange:
+        raise StoreError(
+            f"{series}: its bars name the fetch {strange[0]}, which is none of the series'; "
+            "run marketdata verify"
+        )
     return np.array([at[one] for one in ids.tolist()], dtype=np.int64)[position]

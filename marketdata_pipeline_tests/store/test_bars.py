@@ -555,3 +555,16 @@ def test_an_earlier_fetch_that_commits_late_changes_nothing_that_a_later_one_hol
     done = settle(store, early)
     assert store.read(COIN)["volume"].tolist() == [1] * 5 + [2] * 10
     assert done.rows_new == 5
+
+
+def test_a_chunk_that_names_a_fetch_of_another_series_is_a_store_error(
+    store: BarStore, engine: Engine
+) -> None:
+    ours = settle(store, write_of(bars_at(minutes(0, 5)))).fetch_id
+    other = settle(store, write_of(bars_at(minutes(0, 5)), STOCK)).fetch_id
+    with writing(engine) as connection:
+        connection.execute(update(chunks).where(chunks.c.fetch_id == ours).values(fetch_id=other))
+    said = rf"^BTC-USD\|1m: its bars name the fetch {other}, .*; run marketdata verify$"
+    with pytest.raises(StoreError, match=said):
+        store.snapshot(COIN)
+    assert len(store.read(COIN)) == 5, "the bars themselves can be read"
