@@ -103,8 +103,8 @@ def _of_order(stored: Stored, live: Rows) -> _Said:
     kept = joined(rows for _, rows in stored.chunks)
     order = np.lexsort((kept.fetch_id, kept.ts))
     latest = kept.where(order[last_of_each(kept.ts[order])])
-    late = np.isin(latest.ts, live.ts)
-    back = latest.ts[late][latest.fetch_id[late] != live.fetch_id]
+    at = np.searchsorted(latest.ts, live.ts)  # live labels may be unsorted, or there twice
+    back = live.ts[latest.fetch_id[at] != live.fetch_id]
     if len(back):
         first = from_micros(int(back[0])).isoformat()
         yield "chunk", f"{len(back)} bars are not those of their latest fetch, first {first}"
