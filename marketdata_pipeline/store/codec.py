@@ -7,6 +7,7 @@ less than dictionaries of floats, which are left to numbers that are neither. A 
 fetch and state where all its bars have the same ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -97,37 +98,33 @@ class Encoded:
         state: of each bar; None: the file says.
 
     Raises:
-        pyarrow.ArrowException: here and on reading, the bytes are no Parquet file.
+        pyarrow.ArrowException: on reading, the bytes are no Parquet file.
         KeyError: on reading, a column is missing.
     """
 
     def __init__(self, source: bytes | BinaryIO, fetch_id: int | None, state: int | None) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if isinstance(source, bytes):
-            opened = pa.BufferReader(source)
-        else:  # pyarrow takes what can also be written, as BytesIO can, for write-only
-            opened = pa.PythonFile(source, mode="r")
-        self._file = pq.ParquetFile(opened)
+        self._source = source
         self._fetch_id = fetch_id
         self._state = state
 
     def last(self, count: int) -> Rows:
         """The last ``count`` bars, or all where there are fewer; no row group before is read."""
-        told = self._file.metadata
-        first, rows = told.num_row_groups, 0
+        file = _opened(self._source)
+        first, rows = file.num_row_groups, 0
         while first and rows < count:
             first -= 1
-            rows += told.row_group(first).num_rows
-        found = self._rows(list(range(first, told.num_row_groups)))
+            rows += file.metadata.row_group(first).num_rows
+        found = self._rows(file, range(first, file.num_row_groups))
         return found.where(slice(max(0, len(found.ts) - count), None))
 
     def within(self, span: TimeRange | None) -> Rows:
         """The bars whose label is in ``span`` (None: all)."""
-        if span is None:
-            return self._rows(list(range(self._file.num_row_groups)))
-        told = self._file.metadata
+        if span is None:  # one read instead of one for each column of each row group
+            whole = self._source if isinstance(self._source, bytes) else self._source.read()
+            file = _opened(whole)
+            return self._rows(file, range(file.num_row_groups))
+        file = _opened(self._source)
+        told = file.metadata
         labels = [
             told.row_group(group).column(0).statistics for group in range(told.num_row_groups)
         ]
@@ -136,18 +133,33 @@ class Encoded:
             for group, label in enumerate(labels)
             if label.max >= span.start and label.min < span.end
         ]
-        return self._rows(groups).within(span)
+        return self._rows(file, groups).within(span)
 
-    def _rows(self, groups: list[int]) -> Rows:
+    def _rows(self, file: Any, groups: Sequence[int]) -> Rows:
         import pyarrow as pa
 
-        table = self._file.read_row_groups(groups, use_threads=False)
+        table = file.read_row_groups(list(groups), use_threads=False)
         return Rows(
             table["ts"].cast(pa.int64()).to_numpy(),
             {name: from_arrow(table[name]) for name in COLUMNS},
             _constant_or(table, "fetch_id", self._fetch_id, np.int32),
             _constant_or(table, "state", self._state, np.int8),
         )
+
+
+def _opened(source: bytes | BinaryIO) -> Any:
+    """A ``ParquetFile`` that reads in this thread alone.
+
+    Reading ahead is done by pyarrow's own threads, which wait for the interpreter and for a core.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if isinstance(source, bytes):
+        opened = pa.BufferReader(source)
+    else:  # pyarrow takes what can also be written, as BytesIO can, for write-only
+        opened = pa.PythonFile(source, mode="r")
+    return pq.ParquetFile(opened, pre_buffer=False)
 
 
 def _constant_or(table: Any, name: str, constant: int | None, dtype: type) -> np.ndarray:
