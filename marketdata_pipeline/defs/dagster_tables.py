@@ -42,7 +42,6 @@ _EVENTS = _table(
     "event_logs", "id", "run_id", "dagster_event_type", "timestamp", "asset_key", "partition"
 )
 _TAGS = _table("asset_event_tags", "event_id")
-_ASSETS = _table("asset_keys", "last_run_id")
 _CHECKS = _table(
     *("asset_check_executions", "id", "asset_key", "check_name", "partition", "run_id"),
     *("execution_status", "evaluation_event_timestamp", "evaluation_event_storage_id"),
@@ -159,9 +158,8 @@ class DagsterTables:
             _EVENTS.c.run_id == run_id,
             sa.or_(_OF_ASSET, _EVENTS.c.timestamp >= _stored(before), _EVENTS.c.id == newest),
         )
-        asset = sa.exists().where(_ASSETS.c.last_run_id == run_id)
         with self._log.index_connection() as connection:
-            return bool(connection.scalar(sa.select(sa.or_(event, asset))))
+            return bool(connection.scalar(sa.select(event)))
 
     def count(self, run_id: str) -> int:
         """How many events there are of a run."""

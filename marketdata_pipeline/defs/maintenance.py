@@ -76,7 +76,9 @@ def prune_dagster(
             return
         began, before = perf_counter(), opened.clock.wall_now() - retention
         done = prune(context.instance, before, opened.clock, context.log.info)
-        _tell(context, began, **asdict(done), bytes_freed=done.bytes_before - done.bytes_after)
+        _tell(
+            context, began, **asdict(done), bytes_freed=max(0, done.bytes_before - done.bytes_after)
+        )
 
 
 @dg.job(tags=UPKEEP)

@@ -75,6 +75,16 @@ def _job() -> dg.JobDefinition:
     return definitions.resolve_job_def("things")
 
 
+@dg.op
+def _rest() -> None:
+    """Do nothing."""
+
+
+@dg.job
+def _nothing() -> None:
+    _rest()
+
+
 @dataclass
 class Past:
     """An instance with partition keys; each method adds to its past."""
@@ -88,6 +98,14 @@ class Past:
         """A run whose config lists partitions; its id."""
         config = {"ops": {"thing": {"config": {"keys": list(keys)}}}}
         return self._run(run_config=config, tags=tags)
+
+    def failed(self, key: str) -> str:
+        """A run whose config lists one partition, which fails; its id."""
+        return self._run(run_config={"ops": {"thing": {"config": {"keys": [key], "bad": [key]}}}})
+
+    def idle(self) -> str:
+        """A run that has to do with no asset; its id."""
+        return _nothing.execute_in_process(instance=self.instance).run_id
 
     def backfilled(self, first: str, last: str, bad: tuple[str, ...] = ()) -> str:
         """A run of a range of partitions, of which some fail; its id."""

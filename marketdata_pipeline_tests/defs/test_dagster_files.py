@@ -64,6 +64,14 @@ def test_the_file_of_a_deleted_run_goes_with_it(past: Past, folder: Path) -> Non
     assert done.bytes_before - done.bytes_after > 100_000, first
 
 
+def test_pruning_makes_the_common_files_ones_that_shrink(past: Past, folder: Path) -> None:
+    past.reported("a|1")
+    pruned(past.instance)
+    for path in (folder / "index.db", folder.parent / "runs.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,), "incremental"
+
+
 def test_a_large_file_is_emptied_in_steps_before_dagster_does_it_at_once(
     past: Past, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

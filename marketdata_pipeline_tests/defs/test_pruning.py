@@ -51,10 +51,19 @@ def _writers(instance: dg.DagsterInstance, table: str) -> set[str]:
     return {row.run_id for row in rows(instance, table)}
 
 
+def _has_output(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether what a run wrote to standard error is there."""
+    logs, prefix = instance.compute_log_manager, [run_id, "compute_logs"]
+    try:
+        return bool(logs.get_log_keys_for_log_key_prefix(prefix, ComputeIOType.STDERR))
+    except FileNotFoundError:
+        return False
+
+
 def test_a_run_of_which_nothing_is_needed_goes_with_all_that_belongs_to_it(past: Past) -> None:
-    instance, logs = past.instance, past.instance.compute_log_manager
+    instance = past.instance
     first = past.refreshed(*KEYS)
-    assert logs.get_log_keys_for_log_key_prefix([first, "compute_logs"], ComputeIOType.STDERR)
+    assert _has_output(instance, first)
     events = len(rows(instance, "event_logs"))
     until = _now()
     second = past.refreshed(*KEYS)
@@ -66,8 +75,8 @@ def test_a_run_of_which_nothing_is_needed_goes_with_all_that_belongs_to_it(past:
     assert _writers(instance, "event_logs") == {second}
     assert _writers(instance, "asset_check_executions") == {second}
     assert len(rows(instance, "asset_event_tags")) == len(KEYS)
-    with pytest.raises(FileNotFoundError):
-        logs.get_log_keys_for_log_key_prefix([first, "compute_logs"], ComputeIOType.STDERR)
+    assert not _has_output(instance, first)
+    assert _has_output(instance, second)
     assert told(instance) == said
 
 
@@ -85,6 +94,7 @@ def test_a_run_that_holds_the_newest_of_a_partition_keeps_that_and_how_it_went(p
     run = past.instance.get_run_by_id(first)
     assert run is not None
     assert run.tags[PRUNED] == until.isoformat(timespec="minutes")
+    assert not _has_output(past.instance, first)
     assert past.instance.get_run_stats(first).start_time is not None
     assert told(past.instance) == said
 
@@ -117,28 +127,30 @@ def test_a_run_that_is_under_way_stays_whole_however_old_it_is(past: Past) -> No
     pruned(past.instance)
     assert kinds(past.instance, begun) == whole
     assert whole.count(PLANNED) == 6
+    assert begun in _writers(past.instance, "asset_check_executions")
     assert told(past.instance) == said
 
 
-def test_events_that_no_run_wrote_go_once_they_are_superseded(past: Past) -> None:
-    for _ in range(3):
-        past.reported("a|1")
-    past.reported("b|1")
+def test_events_that_no_run_wrote_go_once_they_are_old_and_superseded(past: Past) -> None:
+    for key in ("a|1", "a|1", "b|1"):
+        past.reported(key)
     until = _now()
-    past.reported("b|1")
+    for key in ("b|1", "b|1"):
+        past.reported(key)
     said = told(past.instance)
     done = pruned(past.instance, until)
-    assert (done.runs, done.events) == (0, 3)
-    assert sorted(row.partition for row in rows(past.instance, "event_logs")) == ["a|1", "b|1"]
-    assert kinds(past.instance, "") == [MATERIALIZED] * 2
+    assert (done.runs, done.events) == (0, 2)
+    left = [row.partition for row in rows(past.instance, "event_logs")]
+    assert left == ["a|1", "b|1", "b|1"]
+    assert kinds(past.instance, "") == [MATERIALIZED] * 3
     assert told(past.instance) == said
 
 
 def test_a_check_keeps_its_last_execution_and_its_last_result(past: Past) -> None:
     past.refreshed("a|1")
     passed = past.refreshed("a|1")
-    past.backfilled("a|1", "a|1", bad=("a|1",))
-    failed = past.backfilled("a|1", "a|1", bad=("a|1",))
+    past.reported("a|1")
+    _, failed = past.failed("a|1"), past.failed("a|1")
     said = told(past.instance)
     assert pruned(past.instance).checks == 2
     assert _writers(past.instance, "asset_check_executions") == {passed, failed}
@@ -163,26 +175,40 @@ def test_runs_of_a_backfill_stay_until_it_ends_and_then_its_record_goes_too(past
     assert "" in kinds(instance, kept), "its log"
 
 
-def test_what_dagster_left_of_a_run_that_it_deleted_goes(past: Past) -> None:
+def test_what_dagster_left_of_a_run_that_it_deleted_goes_once_it_is_old(past: Past) -> None:
+    until = _now()
     killed = past.refreshed(*KEYS)
     past.refreshed(*KEYS)
     past.instance.run_storage.delete_run(killed)  # and then it was killed
     said = told(past.instance)
+    pruned(past.instance, until)
+    assert killed in _writers(past.instance, "event_logs")
     pruned(past.instance)
     assert killed not in _writers(past.instance, "event_logs")
     assert told(past.instance) == said
+
+
+def test_an_event_whose_successor_is_gone_by_then_stays(past: Past) -> None:
+    for key in ("a|1", "a|1", "b|1", "b|1"):
+        past.reported(key)
+    first, second, other, _ = (row.id for row in rows(past.instance, "event_logs"))
+    tables = dagster_tables.DagsterTables(past.instance)
+    assert tables.delete_events({second: None}) == 1
+    assert tables.delete_events({first: second, other: other + 1}) == 1
+    assert [row.id for row in rows(past.instance, "event_logs")] == [first, other + 1]
 
 
 def test_the_newest_event_stays_since_sqlite_would_give_its_number_again(
     sqlite_instance: dg.DagsterInstance,
 ) -> None:
     past = Past(sqlite_instance)
-    past.refreshed()
     past.refreshed("a|1")
-    past.refreshed()
-    newest = rows(past.instance, "event_logs")[-1].id
+    last = past.idle()
     pruned(past.instance)
-    assert rows(past.instance, "event_logs")[-1].id == newest
+    assert rows(past.instance, "event_logs")[-1].run_id == last
+    past.reported("a|1")
+    pruned(past.instance)
+    assert past.instance.get_run_by_id(last) is None
 
 
 def _random_past(past: Past, seed: int, length: int) -> list[datetime]:
