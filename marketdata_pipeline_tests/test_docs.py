@@ -69,7 +69,7 @@ def refusal(words: list[str]) -> str:
     if name not in group.commands:
         return f"marketdata has no command {name}"
     known = options(group.commands[name])
-    unknown = [one for one in rest if one.startswith("-") and one not in known]
+    unknown = [one for one in rest if one.startswith("-") and one not in {*known, "-"}]
     return f"marketdata {name} has no option {unknown[0]}" if unknown else ""
 
 

@@ -11,7 +11,7 @@ import pytest
 from marketdata_pipeline.cli.sql import distinct
 from marketdata_pipeline.reading.sql.engine import Column
 from marketdata_pipeline_tests.cli.conftest import AAPL
-from marketdata_pipeline_tests.cli.terminal import Terminal
+from marketdata_pipeline_tests.cli.terminal import Terminal, command, environment
 from marketdata_pipeline_tests.ingest.world import World
 
 NEWEST = "SELECT ts, close, volume FROM bars_1d ORDER BY ts DESC LIMIT 2"
@@ -119,3 +119,9 @@ def test_an_export_needs_no_home(world: World, marketdata: Terminal) -> None:
     world.home.engine.dispose()
     found = marketdata("--home", "nowhere", "sql", "FROM series", "--from", "out", "--csv")
     assert found.out.splitlines()[1].startswith("AAPL|1d,AAPL,1d,253,2023-03-15T00:00:00Z,")
+
+
+def test_no_other_command_pays_for_duckdb() -> None:
+    asked = "import sys, marketdata_pipeline.cli.app; print('duckdb' in sys.modules)"
+    done = command(Path.cwd(), environment(), sys.executable, "-c", asked)
+    assert done.out == "False\n"
