@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine, delete, select, update
 
 from marketdata_pipeline.database.engine import writing
 from marketdata_pipeline.database.metadata import chunks, fetches
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.bars import empty
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import StoreError
@@ -128,6 +129,20 @@ def test_a_version_that_comes_again_was_written_at_another_instant(
     assert (after.version, after.written) == (before.version, before.written + 1)
     if engine.dialect.name == "sqlite":
         assert before.written == to_micros(clock.wall_now())
+
+
+def test_an_answer_without_bars_is_no_news(
+    store: BarStore, provenance: Provenance, engine: Engine, clock: FrozenClock
+) -> None:
+    write = write_of(bars_at(minutes(0, 3)))
+    store.commit(write, expected_version=None)
+    before = provenance.stored()
+    clock.advance(timedelta(hours=1))
+    store.commit(replace(write, bars=empty()), expected_version=None)
+    with writing(engine) as connection:
+        rows = connection.execute(select(fetches.c.committed_at)).scalars().all()
+    assert len(set(rows)) == 2
+    assert provenance.stored() == before
 
 
 def test_the_mark_of_actions_is_another_one_once_they_are_others(

@@ -106,6 +106,17 @@ def test_a_link_in_an_export_is_a_strangers(target: Path) -> None:
     assert (outside / "file").read_text() == "mine"
 
 
+def test_a_link_in_place_of_an_exports_folder_is_a_strangers(target: Path) -> None:
+    """Removing the export's files by their names would go through it."""
+    write(target, "a/one")
+    outside = target.parent / "outside"
+    (target / "a").rename(outside)
+    (target / "a").symlink_to(outside)
+    with pytest.raises(BadInput, match="also holds what no export wrote: a;"):
+        write(target, "b", overwrite=True)
+    assert (outside / "one").is_file()
+
+
 def test_many_strange_files_are_told_in_short(target: Path) -> None:
     write(target, "a")
     for name in "vwxyz":

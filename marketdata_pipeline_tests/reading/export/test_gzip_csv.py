@@ -4,6 +4,7 @@ import gzip
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,14 @@ def test_the_last_minute_of_a_year_and_the_first_of_the_next_are_in_two_files() 
         "1970-01-01T00:00:00Z,2,2,2,2,2",
         "2023-12-31T23:59:00Z,3,3,3,3,3",
         "2024-01-01T00:00:00Z,4,4,4,4,4",
+    ]
+
+
+@pytest.mark.parametrize("year", [1969, 1970, 1971])
+def test_any_year_can_be_the_first(year: int) -> None:
+    found = files_of(extract([micros(f"{year}-06-01")], [1.0]))
+    assert [name for name, _ in found] == [
+        f"BTC-USD%7C1m/{year}.{end}" for end in ("csv.gz", "json")
     ]
 
 

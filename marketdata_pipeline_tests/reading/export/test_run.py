@@ -258,6 +258,7 @@ def test_what_is_known_beside_bars_goes_along(world: World, target: Path) -> Non
         {"instrument": "AAPL", "ex_date": "2024-02-09", "kind": "dividend", "value": 0.24,
          "ratio": None},
     ]  # fmt: skip
+    assert [one["instrument"] for one in told["actions"]] == ["AAPL"] * 2 + ["EURUSD=X"] * 2
     weeks = len(world.store.read(Series.parse("AAPL|1wk")))
     assert told["providers"][0] == {
         "provider": "derived",

@@ -141,10 +141,12 @@ def test_a_new_day_is_news_for_weeks_whose_dividends_are_taken_out(world: World)
 
 def test_a_catalog_that_was_restored_is_asked_anew(world: World) -> None:
     """Its versions count from where they were, so that the same number comes twice."""
-    ask(world.home, "FROM bars_1d")
+    for adjust in (Adjust.NONE, Adjust.SPLITS):
+        ask(world.home, "FROM bars_1d", adjust)
     with writing(world.home.engine) as connection:
         connection.execute(update(fetches).values(committed_at=fetches.c.committed_at + 1))
-    assert missing(world, "FROM bars_1d") == ["AAPL|1d", "EURUSD=X|1d"]
+    for adjust in (Adjust.NONE, Adjust.SPLITS):
+        assert missing(world, "FROM bars_1d", adjust) == ["AAPL|1d", "EURUSD=X|1d"]
 
 
 def test_a_cache_that_was_deleted_is_made_again(world: World) -> None:
