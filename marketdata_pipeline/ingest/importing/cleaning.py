@@ -4,6 +4,7 @@ Not here: which label a row has (placing), and raw prices (traded).
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -92,12 +93,12 @@ def cleaned(
     labels, instants = where.labels[keep], where.instants[keep]
     values = np.array([_column(kept, name, series) for name in COLUMNS])
     broken = _broken(labels, instants, values, series, market_now)
+    if len(broken) > max(1, _TOLERATED_SHARE * len(kept)):
+        raise BadInput(_refusal(kept, instants, broken, series))
     dropped = tuple(
         Dropped(kept.spot(row), rule, _instant(instants[row]), _instant(labels[row]))
         for row, rule in broken.items()
     )
-    if len(dropped) > max(1, _TOLERATED_SHARE * len(kept)):
-        raise BadInput(_refusal(dropped, len(kept), series))
     good = np.ones(len(kept), dtype=bool)
     good[list(broken)] = False
     bars, merged = _each_once(kept.where(good), labels[good], values[:, good], series)
@@ -165,13 +166,14 @@ def _instant(micros: int) -> datetime | None:
         return None
 
 
-def _refusal(dropped: tuple[Dropped, ...], rows: int, series: Series) -> str:
-    rule, count = Counter(one.rule for one in dropped).most_common(1)[0]
-    first = next(one for one in dropped if one.rule == rule)
-    when = "" if first.at is None else f" at {first.at:%Y-%m-%d %H:%M} UTC"
+def _refusal(table: Table, instants: np.ndarray, broken: Mapping[int, str], series: Series) -> str:
+    rule, count = Counter(broken.values()).most_common(1)[0]
+    first = next(row for row, one in broken.items() if one == rule)
+    at = _instant(instants[first])
+    when = "" if at is None else f" at {at:%Y-%m-%d %H:%M} UTC"
     told = (
-        f"{len(dropped)} of {rows} rows break a hard rule of {series}, {count} of them are "
-        f"{WORDS[rule]}; the first is {first.spot}{when}"
+        f"{len(broken)} of {len(table)} rows break a hard rule of {series}, {count} of them are "
+        f"{WORDS[rule]}; the first is {table.spot(first)}{when}"
     )
     if rule != "grid":
         return told

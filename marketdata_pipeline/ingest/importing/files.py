@@ -21,10 +21,11 @@ from marketdata_pipeline.ingest.importing.exports import said_in_parquet
 from marketdata_pipeline.ingest.importing.place import Place
 from marketdata_pipeline.ingest.importing.said import UNHEARD, Said
 
-MOST_ROWS = 20_000_000
-"""Of one file: thirty-eight years of a market that trades every minute of the day."""
-_MOST_BYTES = 4 * 2**30
-"""Unpacked: MOST_ROWS lines of 200 bytes; a file of a few kB can hold more."""
+MOST_ROWS = 10_000_000
+"""Of one series: nineteen years of a market that trades every minute of the day; each row takes
+half a kB while it is imported."""
+_MOST_BYTES = 2 * 2**30
+"""Unpacked: MOST_ROWS lines of 200 bytes; a file of some MB can hold more."""
 _LONGEST_LINE = 2**20
 _PIECE = 250_000
 """Rows that are read at once."""

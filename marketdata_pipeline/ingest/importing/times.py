@@ -117,29 +117,47 @@ def _of_numbers(times: "pd.Series[Any]", table: Table) -> Stamps:
 
 
 def _of_text(times: "pd.Series[Any]", table: Table) -> Stamps:
-    text = times.astype("string").str.strip()
-    parts = text.str.extract(_ZONED)
-    zoned = parts["zone"].notna().to_numpy(dtype=bool)
-    wall = _parsed(parts["wall"].where(zoned, text), text, table)
+    import pyarrow.compute as pc
+
+    text = _stripped(times)
+    parts = pc.extract_regex(text, _ZONED)  # pandas would take each line through Python
+    zones = pc.struct_field(parts, "zone").dictionary_encode()
+    zoned = parts.is_valid().to_numpy(zero_copy_only=False)
+    wall = _parsed(pc.if_else(zoned, parts.field("wall"), text), text, table)
     known = wall != UNKNOWN
     if not zoned.any():
         return Stamps(wall)
     if not zoned[known].all():
         first = int(np.flatnonzero(known & ~zoned)[0])
         raise BadInput(f"{table.spot(first)}: some times have an offset from UTC, this one has not")
-    offsets = parts["zone"].map(_offset, na_action="ignore").fillna(0).to_numpy(dtype=np.int64)
-    zone = "UTC" if not offsets.any() else None
-    return Stamps(wall, np.where(known, wall - offsets, UNKNOWN), zone)
+    each = np.array([_offset(one) for one in zones.dictionary.to_pylist()], dtype=np.int64)
+    ahead = each[zones.indices.fill_null(0).to_numpy()]
+    zone = None if each.any() else "UTC"
+    return Stamps(wall, np.where(known, wall - ahead, UNKNOWN), zone)
 
 
-def _parsed(wall: "pd.Series[Any]", text: "pd.Series[Any]", table: Table) -> Micros:
-    plain = wall.mask(wall.str.contains(_ZONE_LEFT, na=False))
+def _stripped(times: "pd.Series[Any]") -> Any:
+    """The texts without spaces around them, as an array of Arrow's."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pa.array(times.astype("string"), pa.string())
+    whole = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    return pc.utf8_trim_whitespace(whole)
+
+
+def _parsed(wall: Any, text: Any, table: Table) -> Micros:
+    import pyarrow.compute as pc
+
+    left = pc.match_substring_regex(wall, _ZONE_LEFT).fill_null(fill_value=False)
+    plain = pc.if_else(left, None, wall).to_pandas()
     found = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    wrong = np.flatnonzero((found.isna() & text.notna() & (text != "")).to_numpy(dtype=bool))
+    given = pc.not_equal(text, "").fill_null(fill_value=False).to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(found.isna().to_numpy() & given)
     if len(wrong):
         first = int(wrong[0])
         raise BadInput(
-            f"{table.spot(first)}: {str(text.iloc[first])[:40]!r} is no date; write it as "
+            f"{table.spot(first)}: {text[first].as_py()[:40]!r} is no date; write it as "
             "2024-01-31 or 2024-01-31T09:30"
         )
     return _micros(pd.DatetimeIndex(found))

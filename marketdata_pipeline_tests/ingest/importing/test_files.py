@@ -186,7 +186,7 @@ def test_a_file_that_unpacks_to_more_than_any_series_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _bomb(tmp_path / "bars.csv.gz", b"2024-01-02,1,1,1,1\n" * 1000, 4_000_000)
-    said = "bars.csv.gz holds more than 20,000,000 rows, or lines longer than any; split it"
+    said = "bars.csv.gz holds more than 10,000,000 rows, or lines longer than any; split it"
     with monkeypatch.context() as patch:
         patch.setattr(files, "_MOST_BYTES", 2_000_000)
         assert _refusal(path) == said
