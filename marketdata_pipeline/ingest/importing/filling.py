@@ -169,10 +169,10 @@ def fill(store: BarStore, load: Load, fetch: Fetch) -> tuple[Compared, Committed
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         judgements.append(compared(load, stored))
         written = judgements[-1].written
-        return replace(empty_write, bars=load.bars[written], aside=not written.any()), False
+        return replace(unfilled, bars=load.bars[written], aside=not written.any()), False
 
     covered = [] if load.series.timeframe.derived else answered(load)
-    empty_write = Write(load.series, fetch, coverage=_covering(covered), actions=load.news)
+    unfilled = Write(load.series, fetch, coverage=_covering(covered), actions=load.news)
     before = store.snapshot(load.series, near(load.bars))
     first = compared(load, before)
     if not (first.written.any() or load.news):

@@ -14,7 +14,12 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.importing.importer import Importer, Rows
 from marketdata_pipeline.ingest.importing.outcome import Imported
-from marketdata_pipeline.ingest.importing.paths import Asked, of_instrument, series_of
+from marketdata_pipeline.ingest.importing.paths import (
+    Asked,
+    of_instrument,
+    refuse_shared_splits,
+    series_of,
+)
 from marketdata_pipeline.ingest.importing.place import Place
 from marketdata_pipeline.ingest.importing.said import Said
 from marketdata_pipeline.ingest.importing.sources import Source
@@ -88,6 +93,7 @@ def import_frame(
         None if timeframe is None else Timeframe.parse(timeframe),
     )
     tables = of_instrument(joined(tables_of(frame, _FRAME)), asked.instrument, name)
+    refuse_shared_splits(terms, (one.symbol for one in tables if one.symbol))
     return [
         importer.take(Rows(series_of(one, source, asked), one, terms, told, "import:frame"))
         for one in tables

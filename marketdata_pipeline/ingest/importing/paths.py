@@ -3,7 +3,7 @@
 Not here: one series (importer), and showing what it came to (the command line).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -91,6 +91,7 @@ def import_paths(
     if asked.format is Format.FOLDER and files:
         raise BadInput(f"{files[0]} is no folder; leave out --format folder")
     sources = [one for one in sources_in(paths, asked.format.suffixes) if _meant(one, asked)]
+    refuse_shared_splits(asked.terms, (str(one.instrument) for one in sources if one.instrument))
     if not sources:
         wanted = " ".join(str(one) for one in (asked.instrument, asked.timeframe) if one)
         raise BadInput(f"none of the files is of {wanted}; leave out the option")
@@ -98,6 +99,20 @@ def import_paths(
     for group in groups_of(sources):
         yield from _import_group(importer, group, asked, _Followed(told, done, len(sources)))
         done += len(group)
+
+
+def refuse_shared_splits(terms: Terms, instruments: Iterable[str]) -> None:
+    """Pass where splits that are stated are those of one instrument.
+
+    Raises:
+        BadInput: there are several.
+    """
+    several = list(dict.fromkeys(instruments))
+    if terms.splits and len(several) > 1:
+        raise BadInput(
+            f"--splits is of one instrument, but there are {', '.join(several[:3])}; add "
+            "--instrument"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +150,7 @@ def _import_group(
     files, first = tuple(one.path for one in group), group[0]
     try:
         tables, said = _tables(group, asked, followed)
+        refuse_shared_splits(asked.terms, (one.symbol for one in tables if one.symbol))
     except BadInput as error:
         yield Imported(files, _guessed(first, asked), error=error)
         return
@@ -183,21 +199,26 @@ def _tables(group: list[Source], asked: Asked, followed: _Followed) -> tuple[lis
 def of_instrument(tables: list[Table], asked: Instrument | None, name: str) -> list[Table]:
     """Of tables that name their instruments, those of the one that was asked for; None: all.
 
+    A single name that is no spelling of ours (``AAPL.US``) is the one that was asked for.
+
     Raises:
         BadInput: there is none of it.
     """
     if asked is None:
         return tables
-    meant = [one for one in tables if one.symbol is None or _is(one.symbol, asked)]
+    named = {one.symbol: _instrument(one.symbol) for one in tables if one.symbol is not None}
+    if len(named) == 1 and None in named.values():
+        return [replace(one, symbol=None) for one in tables]
+    meant = [one for one in tables if one.symbol is None or named[one.symbol] == asked]
     if not meant:
         raise BadInput(f"{name} has no row of {asked}; leave out --instrument")
     return meant
 
 
-def _is(symbol: str, instrument: Instrument) -> bool:
+def _instrument(symbol: str) -> Instrument | None:
     with suppress(BadInput):
-        return Instrument.parse(symbol) == instrument
-    return False
+        return Instrument.parse(symbol)
+    return None
 
 
 def series_of(table: Table, source: Source, asked: Asked) -> Series:

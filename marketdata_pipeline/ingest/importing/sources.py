@@ -87,7 +87,7 @@ def groups_of(sources: Sequence[Source]) -> list[list[Source]]:
 def _below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Files of bars below a folder; hidden ones and ``_metadata`` are none. Links are followed."""
     seen: set[tuple[int, int]] = set()
-    for top, folders, files in os.walk(folder, followlinks=True):
+    for top, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         about = Path(top).stat()
         if (about.st_dev, about.st_ino) in seen:  # a link that leads back
             folders.clear()
@@ -98,6 +98,10 @@ def _below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
             path = Path(top) / name
             if name.lower().endswith(suffixes) and not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise BadInput(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
 
 def _in_folder(path: Path, sidecars: Sidecars) -> Source:

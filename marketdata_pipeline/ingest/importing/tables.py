@@ -129,7 +129,9 @@ def _by_ticker(frame: pd.DataFrame, place: Place, first_line: int) -> Iterator[T
 
 
 def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same with an index that holds times as its first column."""
+    """The same with what the index says in columns, first of all the times."""
+    if isinstance(frame.index, pd.MultiIndex):  # tickers below each other
+        return frame.reset_index()
     named = word_of(frame.index.name) == TIME
     if isinstance(frame.index, pd.DatetimeIndex) or named:
         return frame.reset_index(names=str(frame.index.name) if named else TIME)

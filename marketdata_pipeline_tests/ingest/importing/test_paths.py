@@ -1,14 +1,18 @@
 """Files and folders: which series they are of, an old system's folder, and several at once."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -153,6 +157,46 @@ def test_rows_may_say_their_instrument_themselves(run: Run, tmp_path: Path) -> N
     assert _errors(run(path, asked=none)) == ["all.csv has no row of IBM; leave out --instrument"]
     named = write_csv(both, tmp_path / "AAPL_1d.csv")
     assert _errors(run(named)) == ["AAPL_1d.csv has rows of MSFT, but is of AAPL"]
+
+
+def test_one_name_that_is_no_spelling_of_ours_is_what_the_person_says(
+    run: Run, tmp_path: Path
+) -> None:
+    path = write_csv(_dated(BARS).assign(ticker="AAPL.US"), tmp_path / "aapl_us.csv")
+    (said,) = _errors(run(path, asked=Asked(timeframe=Timeframe.D1, terms=TERMS)))
+    assert said == "the venue '.US' of 'AAPL.US' is not known; see docs/instruments.md"
+    asked = Asked(Instrument.parse("AAPL"), Timeframe.D1, TERMS)
+    assert _series(run(path, asked=asked)) == ["AAPL|1d 343"]
+
+
+def test_splits_are_those_of_one_instrument(run: Run, tmp_path: Path) -> None:
+    split = Action(date(2023, 6, 12), ActionKind.SPLIT, Fraction(2))
+    asked = Asked(timeframe=Timeframe.D1, terms=replace(TERMS, splits=(split,)))
+    for name in ("AAPL", "MSFT"):
+        write_csv(_dated(BARS), tmp_path / "two" / f"{name}_1d.csv")
+    with pytest.raises(BadInput, match="--splits is of one instrument, but there are AAPL, MSFT"):
+        run(tmp_path / "two", asked=asked)
+    both = pd.concat([_dated(BARS).assign(symbol=name) for name in ("AAPL", "MSFT")])
+    (said,) = _errors(run(write_csv(both, tmp_path / "both.csv"), asked=asked))
+    assert said == ("--splits is of one instrument, but there are AAPL, MSFT; add --instrument")
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(_dated(BARS), tmp_path / "AAPL_1d.csv")
+    (tmp_path / "MSFT").mkdir()
+    listed = os.scandir
+
+    def refused(folder: str) -> Any:
+        """Root, who runs tests too, may read everything."""
+        if str(folder).endswith("MSFT"):
+            raise PermissionError(13, "Permission denied", folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(BadInput, match="MSFT cannot be read: Permission denied"):
+        run(tmp_path)
 
 
 def test_a_timeframe_that_rows_and_name_say_otherwise_is_refused(run: Run, tmp_path: Path) -> None:

@@ -97,6 +97,15 @@ def test_a_frame_of_several_tickers_is_a_table_of_each_in_either_order(first: st
     assert aapl.yahoo
 
 
+def test_tickers_may_stand_below_each_other() -> None:
+    """``yfinance.download([...]).stack()``."""
+    wide = _levels("Ticker").rename_axis(index="Date")
+    parts = {name: wide[name] for name in ("AAPL", "MSFT")}
+    aapl, msft = tables_of(pd.concat(parts, names=["Ticker"]).swaplevel(), PLACE)
+    assert (aapl.symbol, aapl.columns["open"].tolist()) == ("AAPL", [1.0, 2.0])
+    assert (msft.symbol, msft.times.tolist()) == ("MSFT", DAYS.tolist())
+
+
 def test_levels_without_prices_are_refused() -> None:
     frame = _levels("Ticker").rename(columns={"Open": "Erster"}, level=1)
     with pytest.raises(BadInput, match="columns of two levels, neither of them open, high"):
