@@ -161,7 +161,7 @@ def _print(done: Sequence[Imported], *, dry_run: bool) -> None:
     for one in done:
         for line in remarks(one):
             out.print(line)
-    for line in _track_hints(done):
+    for line in _hints(done):
         out.print(line)
     counts = [one.counts for one in done if one.counts is not None]
     new, known = sum(one.new for one in counts), sum(one.known for one in counts)
@@ -211,12 +211,7 @@ def remarks(one: Imported) -> list[str]:
     told += [f"rows left out {which}: {count:,}" for which, count in left.items() if count]
     told += _differing(one)
     if one.counts.actions:
-        told.append(f"{one.counts.actions:,} splits and payments that were not known")
-    if not one.splits_known and one.series is not None:
-        told.append(
-            "not all splits of that time are known; adjusted prices lack them until "
-            f"marketdata backfill {one.series.instrument}"
-        )
+        told.append(f"splits and payments that were not known: {one.counts.actions:,}")
     if one.error is not None:
         told.append(f"stored, but not judged: {one.error}")
     return [f"{what}: {line}" for line in told]
@@ -236,19 +231,24 @@ def _differing(one: Imported) -> list[str]:
     return [f"{one.counts.differing:,} differ from stored bars, {kept}: {'; '.join(shown)}{more}"]
 
 
-def _track_hints(done: Sequence[Imported]) -> list[str]:
-    """How to keep up to date what is stored of series that are not tracked."""
-    loose: dict[Instrument, list[str]] = defaultdict(list)
+def _hints(done: Sequence[Imported]) -> Iterator[str]:
+    """What to do next: about splits that nobody knows, and to keep series up to date."""
+    blind = dict.fromkeys(
+        str(one.series.instrument) for one in done if one.series and not one.splits_known
+    )
+    if blind:
+        names = " ".join(blind)
+        yield f"adjusted prices lack splits until they are known: marketdata backfill {names}"
+    loose: dict[str, list[str]] = defaultdict(list)
     for one in done:
         if one.series is not None and one.counts is not None and not one.tracked:
-            loose[one.series.instrument].append(str(one.series.timeframe))
+            loose[str(one.series.instrument)].append(str(one.series.timeframe))
     alike: dict[str, list[str]] = defaultdict(list)
     for instrument, frames in loose.items():
-        alike[",".join(dict.fromkeys(frames))].append(str(instrument))
-    return [
-        f"not tracked; to keep up to date: marketdata track {' '.join(names)} -t {frames}"
-        for frames, names in alike.items()
-    ]
+        alike[",".join(dict.fromkeys(frames))].append(instrument)
+    for each, names_of in alike.items():
+        names = " ".join(names_of)
+        yield f"not tracked; to keep up to date: marketdata track {names} -t {each}"
 
 
 def as_data(one: Imported) -> dict[str, Any]:
