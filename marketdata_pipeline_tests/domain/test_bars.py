@@ -13,6 +13,7 @@ from marketdata_pipeline.domain.bars import (
     COLUMNS,
     BadRow,
     bad_rows,
+    broken_rows,
     empty,
     frame,
     labels_of,
@@ -168,6 +169,13 @@ def test_a_row_is_named_once_by_the_first_rule_and_rows_come_in_order() -> None:
     bars.loc[bars.index[0], ["low", "volume"]] = [-1.0, -1.0]
     bars.loc[bars.index[2], "close"] = np.nan
     assert rules(bars) == ["positive_prices", "finite"]
+
+
+def test_bad_rows_are_told_by_position_whatever_the_order_and_repetition() -> None:
+    good = bars_at(DAYS[:2])
+    bad = good.assign(volume=-1.0)
+    rows = pd.concat([bad.iloc[::-1], good, bad.iloc[:1]])
+    assert broken_rows(rows, AAPL, NOW) == dict.fromkeys((0, 1, 4), "volume")
 
 
 def test_labels_of_another_era_are_off_the_grid_not_a_fault() -> None:

@@ -152,6 +152,11 @@ def test_a_provider_is_believed_as_long_as_the_calendar_stays(
     assert Instrument.parse(text).believed(told) is believed
 
 
+def test_what_is_listed_and_owned_may_split_and_pay() -> None:
+    pays = {one for one in AssetClass if one.has_actions}
+    assert pays == {AssetClass.EQUITY, AssetClass.ETF, AssetClass.FUND, AssetClass.BOND}
+
+
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_not_in_the_grammar_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(BadInput) as refused:

@@ -10,8 +10,16 @@ from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.ingest.plan import DAWN, Plan, depth_edge, plan, wanted_range
+from marketdata_pipeline.ingest.plan import (
+    DAWN,
+    Plan,
+    bars_before,
+    depth_edge,
+    plan,
+    wanted_range,
+)
 from marketdata_pipeline.providers.base import Capability
+from marketdata_pipeline.store.catalog import SeriesSummary
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, day, days
 
 DAILY = Series.parse("AAPL|1d")
@@ -153,3 +161,17 @@ def test_asks_bring_every_missing_expected_bar_and_no_covered_one(
     assert merge(part for one in asks for part in one.parts) == merge(
         part for part in missing if len(grid(series.timeframe, part).labels)
     )
+
+
+def test_bars_that_are_older_than_all_known_actions_came_without_theirs() -> None:
+    known = [days("2021-01-01", "2022-01-01"), days("2023-01-01", "2024-01-01")]
+    stored = [
+        SeriesSummary(DAILY, first=day("1998-01-02")),
+        SeriesSummary(MINUTES, first=day("2019-01-02")),
+        SeriesSummary(WEEKLY),
+    ]
+    assert bars_before(known, stored) == day("1998-01-02")
+    assert bars_before(known, stored[1:]) == day("2019-01-02")
+    assert bars_before(known, [SeriesSummary(DAILY, first=day("2021-01-01"))]) is None
+    assert bars_before(known, []) is None
+    assert bars_before([], stored) is None  # a reply's own are known by then

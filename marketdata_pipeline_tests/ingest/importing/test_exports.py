@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,9 @@ from marketdata_pipeline.ingest.importing.outcome import Imported
 from marketdata_pipeline.ingest.importing.paths import Asked, import_paths
 from marketdata_pipeline.ingest.importing.said import UNHEARD, Said
 from marketdata_pipeline.ingest.importing.terms import UNSAID, Prices, Side, Terms
+from marketdata_pipeline.reading.export.extract import Take
+from marketdata_pipeline.reading.export.manifest import Layout
+from marketdata_pipeline.reading.export.run import Order, export
 from marketdata_pipeline_tests.ingest.importing.conftest import Make
 from marketdata_pipeline_tests.ingest.importing.rows import write_csv
 from marketdata_pipeline_tests.ingest.world import World, days, make_world, walk
@@ -201,15 +203,12 @@ SERIES = [
 ]
 
 
-@pytest.mark.parametrize("layout", ["parquet", "csv"])
+@pytest.mark.parametrize("layout", Layout)
 @pytest.mark.parametrize("adjust", [Adjust.NONE, Adjust.SPLITS])
 def test_what_this_version_exports_it_imports(
-    layout: str, adjust: Adjust, world: World, importing: Make, tmp_path: Path
+    layout: Layout, adjust: Adjust, world: World, importing: Make, tmp_path: Path
 ) -> None:
     """Every timeframe, into an empty home; then once more, which changes nothing."""
-    run = pytest.importorskip("marketdata_pipeline.reading.export.run")
-    extract = import_module("marketdata_pipeline.reading.export.extract")
-    manifest = import_module("marketdata_pipeline.reading.export.manifest")
     (tmp_path / "source").mkdir()
     source = make_world(tmp_path / "source", f"sqlite:///{tmp_path / 'source.sqlite'}")
     source.provider.truth = {
@@ -222,8 +221,7 @@ def test_what_this_version_exports_it_imports(
         outcomes = list(source.updater.update_many(series, RECENT))
         assert [str(one.error) for one in outcomes if one.error] == []
     stored = {one: source.store.read(one) for one in SERIES}
-    order = run.Order(tuple(SERIES), manifest.Layout(layout), extract.Take(adjust=adjust))
-    run.export(source.home, order, tmp_path / "out")
+    export(source.home, Order(tuple(SERIES), layout, Take(adjust=adjust)), tmp_path / "out")
     source.home.engine.dispose()
 
     importer = replace(importing(), live=False)  # what the world's provider says is simulated
