@@ -1,52 +1,25 @@
-"""What the simulator holds back as a provider would: a hidden quota, and the time that it takes.
+"""What the simulator holds back as a provider would: hidden quotas, and the time that it takes.
 
-Not here: single faults (faults). Both can be set at the start and changed while it runs.
+Not here: how quotas are spelled (quota), single faults (faults). All of it can be set at the start
+and changed while it runs.
 """
 
-import json
 import math
-import re
-from collections import deque
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.simulator.wire import Answer
+from marketdata_pipeline.simulator.instants import Instants
+from marketdata_pipeline.simulator.posted import read
+from marketdata_pipeline.simulator.quota import Quota, Step, in_order, quotas_of, spelled
+from marketdata_pipeline.simulator.wire import Answer, RetryAfter, retrying, too_many_requests
 
-_QUOTA = re.compile(r"(\d{1,7})/(\d{1,6})", re.ASCII)
 _LONGEST = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """At most ``requests`` in any ``seconds``; what is above gets 429 and a Retry-After.
-
-    Raises:
-        BadInput: not both of them above 0.
-    """
-
-    requests: int
-    seconds: int
-
-    def __post_init__(self) -> None:
-        whole = type(self.requests) is type(self.seconds) is int
-        if not whole or self.requests < 1 or self.seconds < 1:
-            raise BadInput("a quota is requests/seconds, whole and above 0, e.g. 2000/3600")
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The quota of a spelling such as ``2000/3600``: so many requests in so many seconds.
-
-        Raises:
-            BadInput: any other spelling.
-        """
-        found = _QUOTA.fullmatch(text.strip())
-        if not found:
-            raise BadInput(f"{text[:40]!r} is no quota; write requests/seconds, e.g. 2000/3600")
-        return cls(int(found[1]), int(found[2]))
+_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,52 +50,129 @@ class Latency:
 
 @dataclass
 class Limits:
-    """What holds at the moment, and the requests that were counted against the quota."""
+    """What holds at the moment, and the requests that were granted.
 
-    quota: Quota | None = None
+    Attributes:
+        schedule: the quotas that hold one after the other, as ``quota.in_order`` says; empty: none.
+        retry_after: how a refusal says when to come back.
+        since: the wall instant that the schedule counts from; None: that of the next request.
+    """
+
+    schedule: tuple[Step, ...] = ()
     latency: Latency = Latency()
+    retry_after: RetryAfter = RetryAfter.SECONDS
+    since: datetime | None = None
     dice: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
-    _passed: deque[datetime] = field(default_factory=deque)
+    _granted: Instants = field(default_factory=Instants)
+
+    def __post_init__(self) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        """What was granted stays known for as long as the longest quota looks back."""
+        spans = [quota.seconds for step in self.schedule for quota in step.quotas]
+        self._granted.kept = max([_HOUR, *spans])
+
+    @classmethod
+    def of(cls, *quotas: Quota) -> Self:
+        """These quotas, all at once, from the start on."""
+        return cls((Step(0, quotas),))
+
+    def quotas(self, now: datetime) -> tuple[Quota, ...]:
+        """Those that hold at a wall instant."""
+        passed = (now - (self.since or now)).total_seconds()
+        begun = [one.quotas for one in self.schedule if one.after <= passed]
+        return begun[-1] if begun else ()
 
     def refusal(self, now: datetime) -> Answer | None:
-        """The 429 of a request at that wall instant; None: it is within the quota, and counted."""
-        if self.quota is None:
-            return None
-        window = timedelta(seconds=self.quota.seconds)
-        while self._passed and self._passed[0] <= now - window:
-            self._passed.popleft()
-        if len(self._passed) < self.quota.requests:
-            self._passed.append(now)
-            return None
-        wait = math.ceil((self._passed[0] + window - now).total_seconds())
-        headers = {"Retry-After": str(max(1, wait))}
-        return Answer(429, b"Too Many Requests\r\n", "text/html", headers)
+        """The 429 of a request at that wall instant; None: it is granted, and counts.
+
+        A window that is full says when its oldest request leaves it; a quota that fell counts what
+        was granted before.
+        """
+        self.since = self.since or now
+        at = now.timestamp()
+        waits = [
+            self._granted.newest(quota.requests) + quota.seconds - at
+            for quota in self.quotas(now)
+            if self._granted.within(quota.seconds, at) >= quota.requests
+        ]
+        if waits:
+            return retrying(too_many_requests(), max([1.0, *waits]), self.retry_after, now)
+        self._granted.add(at)
+        return None
 
     def delay(self) -> float:
         """The seconds that the next answer takes."""
         return self.latency.drawn(self.dice)
 
-    def written(self) -> dict[str, Any]:
-        """As JSON takes it, and as ``change`` reads it."""
-        quota = None if self.quota is None else asdict(self.quota)
-        return {"quota": quota, "latency": asdict(self.latency)}
+    def written(self, now: datetime) -> dict[str, Any]:
+        """As JSON takes it; ``quota`` holds at ``now``."""
+        steps = [{"after": one.after, "quota": spelled(one.quotas)} for one in self.schedule]
+        return {
+            "quota": spelled(self.quotas(now)),
+            "schedule": steps,
+            "since": self.since.isoformat() if self.since else None,
+            "retry_after": self.retry_after.value,
+            "latency": asdict(self.latency),
+        }
 
-    def change(self, body: bytes) -> None:
-        """Take what a JSON object says of ``quota`` and ``latency`` (null: none); the rest stays.
+    def change(self, body: bytes, now: datetime) -> None:
+        """Take what a JSON object says; the rest stays.
+
+        ``quota`` (spelled) holds from now on; ``schedule`` is a list of ``after`` and ``quota``,
+        and counts from now; ``retry_after`` and ``latency`` as ``written`` has them. null is none.
 
         Raises:
-            BadInput: no JSON, an unknown field, a malformed value.
+            BadInput: no JSON, an unknown field, a malformed value; then nothing changes.
         """
-        try:
-            said = dict(json.loads(body))
-            now = self.written()
-            quota, latency = (said.pop(name, now[name]) for name in ("quota", "latency"))
-            if said:
-                raise BadInput(f"a limit has no {', '.join(sorted(said))}")
-            slow = Latency() if latency is None else Latency(**(now["latency"] | latency))
-            fresh = None if quota is None else Quota(**quota), slow
-        except (ValueError, TypeError) as error:
-            raise BadInput(f"that is no limit: {error}") from error
-        if fresh[0] != self.quota:
-            self._passed.clear()
-        self.quota, self.latency = fresh
+        said = read(_SAID, body, "limit")
+        schedule = said.steps()
+        if said.latency is not None:
+            latency = replace(self.latency, **said.latency.model_dump(exclude_none=True))
+        else:
+            latency = Latency() if "latency" in said.model_fields_set else self.latency
+        if schedule is not None:
+            self.schedule, self.since = schedule, now
+            self._remember()
+        self.latency, self.retry_after = latency, said.retry_after or self.retry_after
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _SaidStep(_Part):
+    after: float
+    quota: str | None
+
+    def step(self) -> Step:
+        return Step(self.after, () if self.quota is None else quotas_of(self.quota))
+
+
+class _SaidLatency(_Part):
+    median: float | None = None
+    spread: float | None = None
+
+
+class _Said(_Part):
+    """What a body may say; a field that is absent changes nothing."""
+
+    quota: str | None = None
+    schedule: list[_SaidStep] | None = None
+    retry_after: RetryAfter | None = None
+    latency: _SaidLatency | None = None
+
+    def steps(self) -> tuple[Step, ...] | None:
+        """The schedule that it asks for; None: it says nothing of one."""
+        told = self.model_fields_set & {"quota", "schedule"}
+        if not told:
+            return None
+        if len(told) > 1:
+            raise BadInput("a limit has a quota or a schedule, not both")
+        if "quota" in told:
+            return (_SaidStep(after=0, quota=self.quota).step(),)
+        return in_order([one.step() for one in self.schedule or ()])
+
+
+_SAID = TypeAdapter(_Said)

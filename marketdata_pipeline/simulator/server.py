@@ -1,42 +1,43 @@
-"""The server: routes to pure functions, the requests it saw, and its own page at ``/simulator``.
+"""The server: providers' routes to pure functions, and the requests that it saw.
 
-Not here: what is answered (yahoo) and what goes wrong (faults). It listens on 127.0.0.1 only.
+Not here: what is answered (yahoo), what goes wrong (faults), how answers leave (sending), its own
+pages (pages). It listens on 127.0.0.1 only.
 """
 
-import asyncio
-import socket
-import struct
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from marketdata_pipeline.domain.clock import Clock, ReplayClock
+from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.simulator import yahoo
-from marketdata_pipeline.simulator.faults import Faults, Target, parse_faults
+from marketdata_pipeline.simulator.counters import KEPT, Counters
+from marketdata_pipeline.simulator.fault import Moment, Target
+from marketdata_pipeline.simulator.faults import Faults, Taken
 from marketdata_pipeline.simulator.history import History
 from marketdata_pipeline.simulator.limits import Limits
+from marketdata_pipeline.simulator.listening import HOST, Server, listen
+from marketdata_pipeline.simulator.pages import Pages
+from marketdata_pipeline.simulator.sending import AnswerResponse
 from marketdata_pipeline.simulator.wire import Answer
 
-HOST = "127.0.0.1"
-HEADER = "X-Marketdata-Simulator"
-"""Each reply says by this header, with the history's name, that it is none of a live provider."""
+CLIENT = "X-Client"
+"""The header by which a client may say who it is; it is counted under that name."""
 _PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A provider request that was answered: host as the client spelled it, status 0 for a reset."""
+    """A provider request: host as the client spelled it, status 0 where nothing was answered."""
 
     host: str
     path: str
@@ -49,17 +50,20 @@ class Simulator:
     """One history served at one clock; ``port`` 0 takes a free one, ``port`` then says which.
 
     Attributes:
-        requests: those of providers' routes since the start, oldest first.
+        requests: the newest 100,000 of providers' routes, oldest first.
         faults: what goes wrong at the moment; may be changed while it runs.
-        limits: quota and latency; may be changed as well.
+        limits: quotas and latency; may be changed as well.
+        counters: what was granted and refused.
     """
 
     history: History
     clock: Clock
     port: int = 0
-    requests: list[Seen] = field(default_factory=list)
+    requests: deque[Seen] = field(default_factory=lambda: deque(maxlen=KEPT))
     faults: Faults = field(default_factory=Faults)
     limits: Limits = field(default_factory=Limits)
+    counters: Counters = field(default_factory=Counters)
+    _asked: dict[str, int] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -70,14 +74,19 @@ class Simulator:
         """The chart requests among those seen."""
         return [seen for seen in self.requests if seen.path.startswith("/v8/finance/chart/")]
 
+    def asked(self) -> dict[str, Any]:
+        """How many requests of providers' routes came since the start, and for charts."""
+        charts = self._asked.get(Target.CHART.value, 0)
+        return {"requests": sum(self._asked.values()), "charts": charts}
+
     def serve(self) -> None:
         """Serve until the process is interrupted or told to end.
 
         Raises:
             BadInput: the port is taken.
         """
-        listener = self._listen()
-        with listener:
+        with listen(self.port) as listener:
+            self.port = listener.getsockname()[1]
             self._server().run(sockets=[listener])
 
     @contextmanager
@@ -88,7 +97,8 @@ class Simulator:
             BadInput: the port is taken.
         """
         ready = threading.Event()
-        with self._listen() as listener:
+        with listen(self.port) as listener:
+            self.port = listener.getsockname()[1]
             server = self._server(ready.set)
             thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
             thread.start()
@@ -100,7 +110,13 @@ class Simulator:
                 server.should_exit = True
                 thread.join(_PATIENCE)
 
-    def app(self, started: Callable[[], None] = lambda: None) -> Starlette:
+    def _server(self, started: Callable[[], None] = lambda: None) -> Server:
+        app = self._app(started)
+        server = Server(app, self.port)
+        app.state.refuse = server.refuse
+        return server
+
+    def _app(self, started: Callable[[], None]) -> Starlette:
         """The application; ``started`` is called once it is ready."""
 
         @asynccontextmanager
@@ -111,9 +127,7 @@ class Simulator:
         return Starlette(
             lifespan=lifespan,
             routes=[
-                Route("/simulator", self._about),
-                Route("/simulator/faults", self._faults, methods=["GET", "POST", "DELETE"]),
-                Route("/simulator/limits", self._limits, methods=["GET", "POST"]),
+                *Pages(self).routes(),
                 Route("/v8/finance/chart/{symbol}", self._chart),
                 Route("/v1/test/getcrumb", self._crumb),
                 Route("/", self._cookie),
@@ -121,149 +135,48 @@ class Simulator:
             ],
         )
 
-    def _listen(self) -> socket.socket:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, self.port))
-            listener.listen(128)
-        except OSError as error:
-            listener.close()
-            raise BadInput(
-                f"port {self.port} of {HOST} is taken; set MARKETDATA_SIMULATOR_PORT to a free one"
-            ) from error
-        self.port = listener.getsockname()[1]
-        return listener
-
-    def _server(self, started: Callable[[], None] = lambda: None) -> uvicorn.Server:
-        return uvicorn.Server(
-            uvicorn.Config(
-                self.app(started),
-                loop="asyncio",
-                http=BreakableProtocol,
-                ws="none",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-
-    async def _about(self, _: Request) -> Response:
-        replay = self.clock if isinstance(self.clock, ReplayClock) else None
-        return self._own(
-            {
-                "history": self.history.name,
-                "market_now": self.clock.market_now().isoformat(),
-                "wall_now": self.clock.wall_now().isoformat(),
-                "market_start": replay.market_start.isoformat() if replay else None,
-                "wall_start": replay.wall_start.isoformat() if replay else None,
-                "requests": len(self.requests),
-                "charts": len(self.charts()),
-                "instruments": [str(one) for one in self.history.instruments()],
-            }
-        )
-
-    async def _faults(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.faults.clear()
-        if request.method == "POST":
-            try:
-                self.faults.add(*parse_faults(await request.body()))
-            except BadInput as error:
-                return self._own({"error": str(error)}, 400)
-        return self._own({"faults": [fault.written() for fault in self.faults.active()]})
-
-    async def _limits(self, request: Request) -> Response:
-        if request.method == "POST":
-            try:
-                self.limits.change(await request.body())
-            except BadInput as error:
-                return self._own({"error": str(error)}, 400)
-        return self._own(self.limits.written())
-
-    def _own(self, content: dict[str, Any], status: int = 200) -> Response:
-        return JSONResponse(content, status, headers={HEADER: self.history.name})
-
     async def _chart(self, request: Request) -> Response:
+        moment = self._moment()
         symbol = request.path_params["symbol"].upper()
-        faults = self.faults.take(Target.CHART, symbol)
-        if refusal := self.limits.refusal(self.clock.wall_now()):
-            return self._reply(request, refusal)
-        now = self.clock.market_now()
-        listing = yahoo.listing_of(self.history, symbol, now)
+        answer = self.limits.refusal(moment.wall)
+        if answer is None:
+            faults = self.faults.take(Target.CHART, symbol)
+            answer = faults.on_answer(self._chart_of(symbol, request, faults, moment), moment)
+        return self._reply(request, Target.CHART.value, moment.wall, answer)
+
+    def _chart_of(self, symbol: str, request: Request, faults: Taken, moment: Moment) -> Answer:
+        listing = yahoo.listing_of(self.history, symbol, moment.market)
         if listing is not None:
             listing = faults.on_listing(listing)
-        answer = yahoo.chart(listing, dict(request.query_params), now)
-        answer = replace(answer, delay=self.limits.delay())
-        return self._reply(request, faults.on_answer(answer))
+        answer = yahoo.chart(listing, dict(request.query_params), moment.market)
+        return replace(answer, delay=self.limits.delay())
 
     async def _crumb(self, request: Request) -> Response:
-        faults = self.faults.take(Target.CRUMB)
-        return self._reply(request, faults.on_answer(yahoo.crumb(request.cookies)))
+        return self._spoiled(request, Target.CRUMB, yahoo.crumb(request.cookies))
 
     async def _cookie(self, request: Request) -> Response:
-        faults = self.faults.take(Target.COOKIE)
-        return self._reply(request, faults.on_answer(yahoo.cookie()))
+        return self._spoiled(request, Target.COOKIE, yahoo.cookie())
+
+    def _spoiled(self, request: Request, target: Target, answer: Answer) -> Response:
+        moment = self._moment()
+        spoiled = self.faults.take(target).on_answer(answer, moment)
+        return self._reply(request, target.value, moment.wall, spoiled)
 
     async def _elsewhere(self, request: Request) -> Response:
-        return self._reply(request, yahoo.elsewhere())
+        return self._reply(request, "elsewhere", self.clock.wall_now(), yahoo.elsewhere())
 
-    def _reply(self, request: Request, answer: Answer) -> Response:
+    def _moment(self) -> Moment:
+        return Moment(self.clock.market_now(), self.clock.wall_now())
+
+    def _reply(self, request: Request, route: str, now: datetime, answer: Answer) -> Response:
+        """The answer on its way; what was asked is kept and counted."""
         host = request.headers.get("host", "").partition(":")[0]
-        status = 0 if answer.reset else answer.status
+        status = answer.status if answer.way.answered else 0
         self.requests.append(Seen(host, request.url.path, dict(request.query_params), status))
-        return AnswerResponse(answer, answer.source or self.history.name)
-
-
-class AnswerResponse(Response):
-    """Sends an answer: late, cut short, or not at all."""
-
-    def __init__(self, answer: Answer, history: str) -> None:
-        headers = {**answer.headers, "Content-Type": answer.content_type, HEADER: history}
-        super().__init__(answer.body, answer.status, headers)
-        self._answer = answer
-
-    async def __call__(  # noqa: D102 - as Starlette's
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        if self._answer.delay:
-            await asyncio.sleep(self._answer.delay)
-        if self._answer.reset:
-            _reset(scope["state"]["transport"])
-            await _gone(receive)
-        elif self._answer.sent is None:
-            await super().__call__(scope, receive, send)
-        else:
-            start = {"type": "http.response.start", "status": self.status_code}
-            await send({**start, "headers": self.raw_headers})
-            body = self.body[: self._answer.sent]
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            scope["state"]["transport"].close()
-            await _gone(receive)
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Close at once, so that the client's system says "connection reset by peer"."""
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the connection is closed, or uvicorn would answer in our place."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-class BreakableProtocol(H11Protocol):
-    """Hands the connection to the application, which ASGI gives no way to break."""
-
-    def connection_made(  # type: ignore[override] # noqa: D102 - asyncio's, its type narrowed
-        self, transport: asyncio.Transport
-    ) -> None:
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+        self._asked[route] = self._asked.get(route, 0) + 1
+        self.counters.add(route, request.headers.get(CLIENT, ""), now, answer)
+        refuse: Callable[[float], None] = request.app.state.refuse
+        return AnswerResponse(answer, answer.source or self.history.name, refuse)
 
 
 @contextmanager

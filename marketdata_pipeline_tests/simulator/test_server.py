@@ -1,13 +1,18 @@
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
-from marketdata_pipeline.domain.clock import ReplayClock, SystemClock
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.simulator.faults import Fault, Target
-from marketdata_pipeline.simulator.server import HEADER, Simulator, running
+from marketdata_pipeline.simulator.fault import Fault, Target
+from marketdata_pipeline.simulator.limits import Limits
+from marketdata_pipeline.simulator.listening import listen
+from marketdata_pipeline.simulator.quota import Quota
+from marketdata_pipeline.simulator.sending import HEADER
+from marketdata_pipeline.simulator.server import Simulator, running
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.simulator.histories import SATURDAY, history, listing
 
@@ -58,31 +63,6 @@ def test_it_counts_what_providers_were_asked_and_not_its_own_page() -> None:
         assert len(simulator.charts()) == 2
 
 
-def test_its_own_page_says_what_it_serves() -> None:
-    with running(HISTORY, clock()) as simulator:
-        get(simulator, CHART)
-        assert get(simulator, "/simulator").json() == {
-            "history": "recorded",
-            "market_now": "2024-03-16T00:00:00+00:00",
-            "wall_now": "2026-01-02T00:00:00+00:00",
-            "market_start": None,
-            "wall_start": None,
-            "requests": 1,
-            "charts": 1,
-            "instruments": ["AAPL", "MSFT"],
-        }
-
-
-def test_a_replay_says_which_pair_of_instants_it_runs_on() -> None:
-    wall = datetime.now(UTC) - timedelta(hours=1)
-    with running(HISTORY, ReplayClock(market_start=SATURDAY, wall_start=wall)) as simulator:
-        page = get(simulator, "/simulator").json()
-    assert page["wall_start"] == wall.isoformat()
-    assert page["market_start"] == SATURDAY.isoformat()
-    passed = datetime.fromisoformat(page["market_now"]) - SATURDAY
-    assert timedelta(hours=1) <= passed < timedelta(hours=1, minutes=1)
-
-
 def test_market_time_moves_on_while_it_runs() -> None:
     moving = FrozenClock(market=datetime(2024, 3, 13, 12, tzinfo=UTC))
     with running(HISTORY, moving) as simulator:
@@ -99,26 +79,20 @@ def test_symbols_are_served_however_they_are_written() -> None:
             assert found == 200, path
 
 
-def test_faults_are_switched_over_http_while_it_runs() -> None:
+def test_nobody_reaches_it_by_another_address_of_this_machine() -> None:
     with running(HISTORY, clock()) as simulator:
-        page = simulator.url + "/simulator/faults"
-        limit = {"kind": "status", "status": 429, "retry_after": 13, "times": 1, "symbol": "AAPL"}
-        listed = requests.post(page, json=[limit, {"kind": "html"}], timeout=5).json()["faults"]
-        assert [one["kind"] for one in listed] == ["status", "html"]
-        assert requests.delete(page, timeout=5).json() == {"faults": []}
-        requests.post(page, json=limit, timeout=5)
-        limited = get(simulator, CHART)
-        assert (limited.status_code, limited.headers["Retry-After"]) == (429, "13")
-        assert get(simulator, CHART).status_code == 200
-        assert simulator.faults.active() == ()
+        for address in ("127.0.0.2", "::1"):
+            with pytest.raises(OSError, match=r"."):
+                socket.create_connection((address, simulator.port), timeout=2).close()
 
 
-def test_a_malformed_fault_is_refused_in_one_sentence() -> None:
+def test_a_request_that_the_quota_refuses_uses_up_no_fault() -> None:
     with running(HISTORY, clock()) as simulator:
-        refused = requests.post(simulator.url + "/simulator/faults", data="{", timeout=5)
-        assert refused.status_code == 400
-        assert "that is no fault" in refused.json()["error"]
-        assert simulator.faults.active() == ()
+        simulator.limits = Limits.of(Quota(1, 60))
+        get(simulator, CHART)
+        simulator.faults.add(Fault("html", times=1))
+        assert get(simulator, CHART).status_code == 429
+        assert simulator.faults.active() == (Fault("html", times=1),)
 
 
 def test_cookie_and_crumb_have_faults_of_their_own() -> None:
@@ -147,11 +121,75 @@ def test_a_reset_connection_has_no_reply() -> None:
         assert [seen.status for seen in simulator.charts()] == [0, 200]
 
 
-def test_it_ends_at_once_though_a_slow_answer_is_on_its_way() -> None:
+def test_a_body_may_be_reset_midway() -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("reset_midway", times=1))
+        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="reset by peer"):
+            get(simulator, CHART)
+        assert get(simulator, CHART).status_code == 200
+        assert [seen.status for seen in simulator.charts()] == [200, 200]
+
+
+def test_a_dripping_body_is_whole_in_the_end_and_takes_its_time() -> None:
+    with running(HISTORY, clock()) as simulator:
+        whole = get(simulator, CHART).content
+        simulator.faults.add(Fault("drip", seconds=0.5))
+        begun = SystemClock().wall_now()
+        assert get(simulator, CHART).content == whole
+        assert SystemClock().wall_now() - begun >= timedelta(seconds=0.5)
+
+
+def test_a_connection_that_hangs_says_nothing_until_the_client_leaves() -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("hang", times=1))
+        with pytest.raises(requests.ReadTimeout):
+            requests.get(simulator.url + CHART, timeout=0.2)
+        assert get(simulator, CHART).status_code == 200
+        assert [seen.status for seen in simulator.charts()] == [0, 200]
+
+
+def test_for_a_while_the_system_refuses_every_new_connection() -> None:
+    with running(HISTORY, clock()) as simulator, requests.Session() as before:
+        assert before.get(f"{simulator.url}/simulator", timeout=5).ok
+        simulator.faults.add(Fault("refused", times=1, seconds=0.5))
+        with pytest.raises(requests.ConnectionError, match="reset by peer"):
+            get(simulator, CHART)
+        for path in (CHART, "/", "/simulator"):
+            with pytest.raises(requests.ConnectionError, match="Connection refused"):
+                get(simulator, path)
+        assert before.get(f"{simulator.url}/simulator", timeout=5).ok, "what is open stays open"
+        SystemClock().sleep(0.7)
+        assert get(simulator, CHART).status_code == 200
+        assert len(simulator.charts()) == 2, "the refused ones never reached it"
+
+
+def test_it_ends_while_it_refuses_connections() -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("refused", seconds=0.2))
+        with pytest.raises(requests.ConnectionError):
+            get(simulator, CHART)
+    SystemClock().sleep(0.4)
+    with pytest.raises(requests.ConnectionError, match="Connection refused"):
+        get(simulator, CHART)
+
+
+def test_a_port_that_somebody_took_meanwhile_is_listened_at_once_he_ends() -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("refused", times=1, seconds=0.5))
+        with pytest.raises(requests.ConnectionError):
+            get(simulator, CHART)
+        with listen(simulator.port):
+            SystemClock().sleep(0.8)
+        SystemClock().sleep(0.3)
+        assert get(simulator, CHART).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["slow", "hang", "drip"])
+def test_it_ends_at_once_though_an_answer_is_on_its_way(kind: str) -> None:
     begun = SystemClock().wall_now()
     with running(HISTORY, clock()) as simulator:
-        simulator.faults.add(Fault("slow", seconds=30))
-        with pytest.raises(requests.Timeout):
+        simulator.faults.add(Fault(kind, seconds=30))
+        with pytest.raises((requests.Timeout, requests.ConnectionError)):
             requests.get(simulator.url + CHART, timeout=0.2)
     assert SystemClock().wall_now() - begun < timedelta(seconds=5)
     with pytest.raises(requests.ConnectionError):

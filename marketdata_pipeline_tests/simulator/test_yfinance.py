@@ -14,7 +14,7 @@ import pytest
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.simulator.faults import Fault
+from marketdata_pipeline.simulator.fault import Fault
 from marketdata_pipeline.simulator.recorded import recorded_history, replay_start
 from marketdata_pipeline.simulator.server import Simulator, running
 from marketdata_pipeline_tests.fakes import FrozenClock

@@ -15,6 +15,7 @@ from marketdata_pipeline.domain.actions import (
     raw_from_split_adjusted,
     splits_of,
 )
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -30,9 +31,11 @@ from marketdata_pipeline.errors import (
 )
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
-from marketdata_pipeline.simulator.faults import KINDS, Fault, Target
+from marketdata_pipeline.simulator.fault import Fault, Page, Target
+from marketdata_pipeline.simulator.faults import KINDS
 from marketdata_pipeline.simulator.recorded import recorded_history, replay_start
 from marketdata_pipeline.simulator.server import Simulator, running
+from marketdata_pipeline.simulator.wire import RetryAfter
 from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
 from marketdata_pipeline_tests.simulator.histories import MONDAY, WEEK, history, listing
 
@@ -40,7 +43,7 @@ AAPL = Series.parse("AAPL|1d")
 EVER = TimeRange(datetime(1900, 1, 1, tzinfo=UTC), datetime(2013, 3, 2, tzinfo=UTC))
 BEFORE_SPLIT = TimeRange(datetime(2004, 1, 1, tzinfo=UTC), datetime(2005, 2, 1, tzinfo=UTC))
 SPOILED = (date(2004, 3, 1),)
-BAD_STATUS = {400, 401, 403, 404, 418, 422, 429, 451, 500, 502, 503, 599, 302}
+BAD_STATUS = {302, 400, 401, 403, 404, 418, 422, 429, 451, *range(500, 505), 599, 999}
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +137,29 @@ BROKEN: list[tuple[Fault, type[ProviderError]]] = [
     (Fault("wrong_symbol"), MalformedReply),
     (Fault("html"), Unavailable),
     (Fault("reset"), Unavailable),
+    (Fault("reset_midway"), Unavailable),
+    (Fault("block"), Unavailable),
+    (Fault("block", page=Page.CLOUDFLARE), Unavailable),
     (Fault("slow", seconds=1.0), ProviderTimeout),
+    (Fault("drip", seconds=10.0), ProviderTimeout),
+    (Fault("hang"), ProviderTimeout),
     *[
         (Fault("status", status=status), RateLimited if status == 429 else Unavailable)
         for status in sorted(BAD_STATUS)
     ],
 ]
-SERVED = {"drop": 271, "null": 271, "bad_ohlc": 272, "x100": 272, "split_not_applied": 272}
+SERVED = {
+    "drop": 271,
+    "null": 271,
+    "bad_ohlc": 272,
+    "nan": 272,
+    "x100": 272,
+    "split_not_applied": 272,
+    "duplicate": 272,
+    "unsorted": 272,
+    "future": 272,
+    "forming": 272,
+}
 """Faults of the data, and how many bars still come: judging those is not the adapter's."""
 
 
@@ -149,7 +168,7 @@ def test_each_fault_is_one_request_and_one_of_our_errors(
     simulator: Simulator, fault: Fault, kind: type[ProviderError]
 ) -> None:
     simulator.faults.add(fault)
-    timeout = 0.2 if fault.kind == "slow" else 10.0
+    timeout = 0.2 if fault.kind in {"slow", "drip", "hang"} else 10.0
     with pytest.raises(Exception, match=r".") as caught:
         yahoo_at(simulator, timeout=timeout).fetch(AAPL, EVER)
     assert type(caught.value) is kind
@@ -163,8 +182,26 @@ def test_spoiled_data_is_handed_up_as_it_came(simulator: Simulator, kind: str) -
     assert len(yahoo_at(simulator).fetch(AAPL, BEFORE_SPLIT).bars) == SERVED[kind]
 
 
+def test_a_server_that_is_gone_for_a_while_is_unavailable_and_then_there_again() -> None:
+    with running(history(listing()), FrozenClock()) as away:
+        yahoo = yahoo_at(away)
+        away.faults.add(Fault("refused", times=1, seconds=0.5))
+        with pytest.raises(Unavailable, match="Connection reset by peer"):
+            yahoo.fetch(AAPL, WEEK)
+        with pytest.raises(Unavailable, match="does not answer; start it"):
+            yahoo.fetch(AAPL, WEEK)
+        SystemClock().sleep(0.7)
+        assert len(yahoo.fetch(AAPL, WEEK).bars) == 5
+
+
+def test_a_body_that_drips_in_time_is_whole(simulator: Simulator) -> None:
+    simulator.faults.add(Fault("drip", seconds=0.2))
+    assert len(yahoo_at(simulator).fetch(AAPL, BEFORE_SPLIT).bars) == 272
+
+
 def test_every_fault_of_the_simulator_is_tried() -> None:
-    assert {*SERVED, *(fault.kind for fault, _ in BROKEN)} == set(KINDS)
+    tried = {"refused", *SERVED, *(fault.kind for fault, _ in BROKEN)}
+    assert tried == set(KINDS)
 
 
 def test_the_same_window_comes_once_the_fault_is_over(simulator: Simulator) -> None:
@@ -183,6 +220,15 @@ def test_retry_after_reaches_the_gate(simulator: Simulator) -> None:
     with pytest.raises(RateLimited):
         yahoo_at(simulator, gate).fetch(AAPL, EVER)
     assert gate.cooldowns == [timedelta(seconds=13)]
+
+
+def test_a_retry_after_that_is_a_date_reaches_the_gate_too(simulator: Simulator) -> None:
+    gate = OpenGate()
+    for said in (RetryAfter.DATE, RetryAfter.OFF):
+        simulator.faults.add(Fault("status", status=429, retry_after=13, retry_as=said, times=1))
+        with pytest.raises(RateLimited):
+            yahoo_at(simulator, gate).fetch(AAPL, EVER)
+    assert gate.cooldowns == [timedelta(seconds=13), None]
 
 
 def test_three_threads_get_their_own_replies(simulator: Simulator) -> None:
