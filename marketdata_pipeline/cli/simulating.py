@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from enum import Enum
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ _MODULE = "marketdata_pipeline.simulator"
 _TRIES = 100
 _PAUSE = 0.1
 _SEED = 1
-_QUOTA = re.compile(r"[1-9]\d{0,6}/[1-9]\d{0,5}", re.ASCII)
+_QUOTA = re.compile(r"([1-9]\d{0,6}/[1-9]\d{0,5},?)+(?<!,)(@(?P<after>\d{1,6}))?", re.ASCII)
 
 
 HistoryOption = Annotated[
@@ -37,6 +38,23 @@ HistoryOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, help="Of what is made up; default 1.")
 ]
+QuotaOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quota",
+        help="Hidden quotas, requests/seconds: 10/1,2000/3600. Again, for another one from a "
+        "second on: 30/60@600.",
+        show_default=False,
+    ),
+]
+
+
+class Announced(Enum):
+    """How a 429 says when to come back."""
+
+    SECONDS = "seconds"
+    DATE = "date"
+    OFF = "off"
 
 
 def simulate(
@@ -44,7 +62,10 @@ def simulate(
     *,
     history: HistoryOption = None,
     seed: SeedOption = None,
-    quota: Annotated[str, typer.Option(help="Hidden quota, requests/seconds: 2000/3600.")] = "",
+    quota: QuotaOption = None,
+    retry_after: Annotated[
+        Announced, typer.Option(help="How a 429 says when to come back.")
+    ] = Announced.SECONDS,
     latency: Annotated[float, typer.Option(min=0, help="Median seconds of an answer.")] = 0.0,
 ) -> None:
     """Serve a replay home's bars on 127.0.0.1 as the provider would, until Ctrl-C.
@@ -52,12 +73,12 @@ def simulate(
     With --history the home is made where there is none.
     """
     state = state_of(context)
-    if quota and not _QUOTA.fullmatch(quota):
-        raise BadInput(f"{quota!r} is no quota; write requests/seconds, e.g. 2000/3600")
+    refuse_quotas(quota or ())
     if history is not None or seed is not None:
         folder, database = state.settings.home, state.settings.database
         replay_home(folder, database, history, seed).engine.dispose()
-    limits = [*(["--quota", quota] if quota else []), "--latency", str(latency)]
+    limits = [f"--quota={one}" for one in quota or ()]
+    limits += [f"--retry-after={retry_after.value}", f"--latency={latency}"]
     with state.opened() as home:
         refuse_live(home)
         url, now = state.settings.simulator_url, home.clock.market_now()
@@ -68,6 +89,22 @@ def simulate(
         console().print(f"simulator on {url}, market time {now:%Y-%m-%d %H:%M} UTC; Ctrl-C ends it")
         if child.wait():
             raise MarketDataError(f"the simulator ended with code {child.returncode}")
+
+
+def refuse_quotas(quotas: Sequence[str]) -> None:
+    """What the simulator would refuse as well, before there is a home for it.
+
+    Raises:
+        BadInput: one is spelled otherwise, or they are not in the order of their times.
+    """
+    times = []
+    for one in quotas:
+        found = _QUOTA.fullmatch(one)
+        if not found:
+            raise BadInput(f"{one[:40]!r} is no quota; write requests/seconds, e.g. 2000/3600")
+        times.append(int(found["after"] or 0))
+    if times != sorted(set(times)):
+        raise BadInput("each --quota needs a later @second than the one before it: 30/60@600")
 
 
 def refuse_live(home: Home) -> None:

@@ -11,14 +11,17 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.home import History, open_home
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.simulator.histories import history_of, start_of
-from marketdata_pipeline.simulator.limits import Latency, Limits, Quota
+from marketdata_pipeline.simulator.limits import Latency, Limits
+from marketdata_pipeline.simulator.quota import Step, in_order
 from marketdata_pipeline.simulator.server import Simulator
+from marketdata_pipeline.simulator.wire import RetryAfter
 
 
 def arguments() -> argparse.Namespace:
@@ -26,7 +29,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve a replay home on 127.0.0.1.")
     parser.add_argument("--describe", metavar="HISTORY", help="print where a new replay starts")
     parser.add_argument("--beside", action="store_true", help="end with standard input")
-    parser.add_argument("--quota", default="", help="requests/seconds, e.g. 2000/3600")
+    parser.add_argument(
+        "--quota", action="append", default=[], help="10/1,2000/3600, or from a time on: 30/60@600"
+    )
+    parser.add_argument(
+        "--retry-after", default="seconds", choices=[one.value for one in RetryAfter]
+    )
     parser.add_argument("--latency", type=float, default=0.0, help="median seconds of an answer")
     return parser.parse_args()
 
@@ -66,6 +74,15 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def steps(quotas: Sequence[str]) -> tuple[Step, ...]:
+    """The schedule of quotas in their spellings.
+
+    Raises:
+        BadInput: one is none, or they are not in the order of their times.
+    """
+    return in_order([Step.parse(one) for one in quotas])
+
+
 def main() -> None:
     """Do what the arguments say.
 
@@ -78,8 +95,7 @@ def main() -> None:
     if given.describe is not None:
         describe(History(given.describe))
         return
-    quota = Quota.parse(given.quota) if given.quota else None
-    serve(Limits(quota, Latency(given.latency)))
+    serve(Limits(steps(given.quota), Latency(given.latency), RetryAfter(given.retry_after)))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from marketdata_pipeline.cli.simulating import market_start, serves, simulator_beside
+from marketdata_pipeline.cli.simulating import (
+    market_start,
+    refuse_quotas,
+    serves,
+    simulator_beside,
+)
 from marketdata_pipeline.database.home import History, Home, Replay, make_home, open_home
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.simulator.quota import Step
 from marketdata_pipeline.simulator.recorded import recorded_history
 from marketdata_pipeline.simulator.server import Simulator
 from marketdata_pipeline_tests.cli.terminal import PROGRAM, Terminal, listing
@@ -213,15 +219,35 @@ def test_history_and_seed_want_a_replay_home(marketdata: Terminal) -> None:
     assert listing(Path.cwd()) == []
 
 
+@pytest.mark.parametrize(
+    ("quotas", "said"),
+    [
+        (["fast"], "'fast' is no quota; write requests/seconds, e.g. 2000/3600"),
+        (["10/1,"], "'10/1,' is no quota; write requests/seconds, e.g. 2000/3600"),
+        (["30/60@soon"], "'30/60@soon' is no quota; write requests/seconds, e.g. 2000/3600"),
+        (
+            ["30/60@600", "90/60"],
+            "each --quota needs a later @second than the one before it: 30/60@600",
+        ),
+    ],
+)
 def test_a_wrong_quota_is_one_sentence(
-    replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+    marketdata: Terminal, monkeypatch: pytest.MonkeyPatch, quotas: list[str], said: str
 ) -> None:
-    del replay
     monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(free_port()))
-    found = marketdata("--home", "none", "simulate", "--quota", "fast", "--seed", "7")
+    given = [word for one in quotas for word in ("--quota", one)]
+    found = marketdata("--home", "none", "simulate", *given, "--seed", "7")
     assert listing(Path.cwd()) == [], "no home is made for it"
-    assert found.sentence() == "'fast' is no quota; write requests/seconds, e.g. 2000/3600"
+    assert found.sentence() == said
     assert found.code == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["1/1", "10/1,600/60", "2000/3600@0", "9999999/999999@999999", "10/1,5/5@60"]
+)
+def test_what_the_command_takes_for_a_quota_the_simulator_does_too(text: str) -> None:
+    refuse_quotas([text])
+    assert Step.parse(text).quotas
 
 
 def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
@@ -229,13 +255,20 @@ def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
 ) -> None:
     folder, port = tmp_path / "made", free_port()
     monkeypatch.setenv("MARKETDATA_HOME", str(folder))
-    asked = ("--history", "synthetic", "--seed", "3", "--quota", "1/60", "--latency", "0.001")
+    quotas = ("--quota", "5/1,1/60", "--quota", "90/60@600", "--retry-after", "date")
+    asked = ("--history", "synthetic", "--seed", "3", "--latency", "0.001", *quotas)
     with _simulate(port, *asked) as started:
         assert started.stdout is not None
         assert started.stdout.readline().startswith(f"simulator on http://127.0.0.1:{port}")
         url = f"http://127.0.0.1:{port}/v8/finance/chart/SPY?range=5d&interval=1d"
         answers = [requests.get(url, timeout=60) for _ in range(2)]
         assert [one.status_code for one in answers] == [200, 429]
+        assert answers[1].headers["Retry-After"].endswith(" GMT")
+        limits = requests.get(f"http://127.0.0.1:{port}/simulator/limits", timeout=5).json()
+        assert limits["schedule"] == [
+            {"after": 0, "quota": "5/1,1/60"},
+            {"after": 600, "quota": "90/60"},
+        ]
         assert answers[0].headers["X-Marketdata-Simulator"] == "synthetic"
         assert answers[0].json()["chart"]["result"][0]["meta"]["instrumentType"] == "ETF"
     with open_home(folder) as made:
