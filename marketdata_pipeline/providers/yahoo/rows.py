@@ -74,9 +74,10 @@ def bars_of(chart: Chart, series: Series, within: TimeRange, market_at: datetime
         MalformedReply: two different rows for one label, or intraday rows without the hours of
             their days.
     """
-    if not chart.stamps:
+    sent = _sent(chart, series, market_at)
+    if not len(sent.stamps):
         return contract.empty()
-    labels, values = _without_last_trade(*_sent(chart, series), chart, series)
+    labels, values = _without_last_trade(sent, chart, series)
     start, end = to_micros(within.start), to_micros(within.end)
     keep = (labels >= start) & (labels < end) & ~_forming(labels, series, market_at)
     if series.timeframe.intraday and not series.instrument.asset_class.round_the_clock:
@@ -86,15 +87,25 @@ def bars_of(chart: Chart, series: Series, within: TimeRange, market_at: datetime
     return _each_once(contract.frame(labels[keep], columns), series)
 
 
-def _sent(chart: Chart, series: Series) -> tuple[Micros, np.ndarray]:
-    """Labels and values (five columns) of all rows in the order of their stamps."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """Rows in the order of their stamps (unix seconds), with their labels and the five columns."""
+
+    stamps: np.ndarray
+    labels: Micros
+    columns: np.ndarray
+
+
+def _sent(chart: Chart, series: Series, market_at: datetime) -> _Sent:
+    """The rows, without those of the future: one of them would hide the newest trade."""
     stamps = np.array(chart.stamps, dtype=np.int64)
     order = np.argsort(stamps, kind="stable")
+    order = order[stamps[order] * _MICROS <= to_micros(market_at)]
     stamps = stamps[order]
     values = np.array([getattr(chart.quote, name) for name in COLUMNS], dtype=np.float64)
-    if series.timeframe.intraday:
-        return stamps * _MICROS, values[:, order]
-    return day_labels(stamps, chart.meta.zone), values[:, order]
+    intraday = series.timeframe.intraday
+    labels = stamps * _MICROS if intraday else day_labels(stamps, chart.meta.zone)
+    return _Sent(stamps, labels, values[:, order])
 
 
 def _out_of_hours(labels: Micros, chart: Chart, series: Series) -> np.ndarray:
@@ -123,11 +134,9 @@ def _out_of_hours(labels: Micros, chart: Chart, series: Series) -> np.ndarray:
     return out
 
 
-def _without_last_trade(
-    labels: Micros, values: np.ndarray, chart: Chart, series: Series
-) -> tuple[Micros, np.ndarray]:
+def _without_last_trade(sent: _Sent, chart: Chart, series: Series) -> tuple[Micros, np.ndarray]:
     """The rows without the newest trade, which Yahoo often appends as a row of its own."""
-    last = max(chart.stamps)
+    labels, last = sent.labels, int(sent.stamps[-1])
     is_trade = last == chart.meta.last_trade
     keep = np.ones(len(labels), dtype=bool)
     if not series.timeframe.intraday:
@@ -138,7 +147,7 @@ def _without_last_trade(
         at = np.array([last * _MICROS], dtype=np.int64)
         growing = calendar_of(series.instrument).bucket(series.timeframe, at)
         keep = (labels != at[0]) & (labels != growing[0])
-    return labels[keep], values[:, keep]
+    return labels[keep], sent.columns[:, keep]
 
 
 def _trade_of_day(labels: Micros, series: Series, *, is_trade: bool) -> list[int]:

@@ -217,6 +217,20 @@ def test_the_last_trade_is_no_bar_and_its_bar_still_grows_at_yahoo() -> None:
     assert labels(found) == ["03-11 13:30"]
 
 
+def test_a_row_of_the_future_is_no_bar_and_hides_no_last_trade() -> None:
+    trade, late = DAY_1 + HOUR + 1234, at(2024, 3, 11, 15, 45)
+    for ahead in (DAY_1 + 3 * HOUR, DAY_1 + DAY, DAY_1 + 3 * HOUR + 7):
+        found = bars([DAY_1, DAY_1 + HOUR, trade, ahead], HOURLY, now=late)
+        assert labels(found) == ["03-11 13:30"]
+    assert bars([DAY_1 + DAY], now=at(2024, 3, 12, 13)).empty
+
+
+def test_a_day_of_the_future_does_not_stand_for_the_newest_one() -> None:
+    stamps = [DAY_1, DAY_1 + DAY, DAY_1 + DAY + 6 * HOUR + 1801, DAY_1 + 4 * DAY]
+    found = bars(stamps, now=at(2024, 3, 13), regularMarketTime=stamps[2])
+    assert list(found["close"]) == [10.0, 12.0]
+
+
 def test_a_last_trade_is_known_by_its_second_too() -> None:
     stamps = [DAY_1, DAY_1 + HOUR, DAY_1 + HOUR + 61]
     assert labels(bars(stamps, HOURLY, now=at(2024, 3, 11, 18))) == ["03-11 13:30"]
