@@ -10,6 +10,7 @@ from enum import Enum
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
@@ -40,6 +41,8 @@ class Reply:
             or ``simulator:synthetic`` otherwise.
         requests: HTTP requests that were sent for it.
         first_trade: the listing's first day, where the provider tells it.
+        doubted: those of the bars that the reply itself contradicts; they count as rows that break
+            a hard rule.
         asset_class: what kind of thing the provider says the instrument is; None: not said, or by
             a word that nobody knows.
     """
@@ -58,3 +61,4 @@ class Reply:
     requests: int
     first_trade: date | None = None
     asset_class: AssetClass | None = None
+    doubted: tuple[BadRow, ...] = ()

@@ -43,7 +43,7 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
     bars = reply.bars
     if reply.basis is Basis.SPLIT_ADJUSTED:
         bars = raw_from_split_adjusted(bars, reply.series, splits_in_effect(reply, known))
-    bad = contract.bad_rows(bars, reply.series, reply.market_at)
+    bad = _bad_rows(bars, reply)
     if len(bad) > max(1, _TOLERATED_SHARE * len(bars)):
         raise MalformedReply(
             f"{reply.series}: {len(bad)} of {len(bars)} rows from {reply.provider} break a hard "
@@ -54,6 +54,13 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
     kept = bars[~bars.index.isin([row.ts for row in bad])] if bad else bars
     contract.check_shape(kept, reply.series)
     return Settled(kept, tuple(bad))
+
+
+def _bad_rows(bars: pd.DataFrame, reply: Reply) -> list[BadRow]:
+    """Rows that break a hard rule or that the reply itself contradicts, oldest first, each once."""
+    found = {row.ts: row for row in reply.doubted}
+    found |= {row.ts: row for row in contract.bad_rows(bars, reply.series, reply.market_at)}
+    return [found[ts] for ts in sorted(found)]
 
 
 def splits_in_effect(reply: Reply, known: Sequence[Action]) -> list[Action]:

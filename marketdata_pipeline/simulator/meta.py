@@ -167,7 +167,7 @@ def _prices(market: Market, ask: Ask, shown: pd.DataFrame) -> dict[str, Any]:
     daily = market.rows(Timeframe.D1)
     year = daily[daily.index >= (market.now - timedelta(weeks=52)).timestamp()]
     before = daily["close"][daily.index < (shown.index[0] if len(shown) else ask.start)]
-    first = before.iloc[-1] if len(before) else row["close"]
+    first = before.iloc[-1] if len(before) else _first_close(shown, row)
 
     def written(value: Any, digits: int = hint) -> int | float | None:
         return number(round(float(value), digits))
@@ -186,6 +186,15 @@ def _prices(market: Market, ask: Ask, shown: pd.DataFrame) -> dict[str, Any]:
     if ask.intraday:
         prices |= {"previousClose": written(first), "scale": 3}
     return prices | {"priceHint": hint}
+
+
+def _first_close(shown: pd.DataFrame, last: pd.Series) -> float:
+    """What stands for the close before a listing's first day: its own, as TSLA's recorded of 2010.
+
+    Without rows it is the newest close.
+    """
+    closes = shown["close"].dropna()
+    return float(closes.iloc[0] if len(closes) else last["close"])
 
 
 def _trading_periods(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -118,6 +119,22 @@ def test_dropped_rows_are_recorded_with_their_rule(reply: Reply) -> None:
     settled = to_raw(replace(reply, bars=bars), ())
     assert [(one.ts, one.rule) for one in settled.dropped] == [(bars.index[3], "low_high")]
     assert len(settled.bars) == len(bars) - 1
+
+
+def test_doubted_rows_are_dropped_with_their_rule_each_once(reply: Reply) -> None:
+    bars = reply.bars.copy()
+    bars.loc[bars.index[3], "high"] = 0.5
+    labels = [one.to_pydatetime() for one in bars.index]
+    one = replace(reply, bars=bars, doubted=(BadRow(labels[3], "unit"),))
+    settled = to_raw(one, ())
+    assert [(row.ts, row.rule) for row in settled.dropped] == [(labels[3], "low_high")]
+    other = replace(reply, doubted=(BadRow(labels[5], "unit"),))
+    settled = to_raw(other, ())
+    assert [(row.ts, row.rule) for row in settled.dropped] == [(labels[5], "unit")]
+    assert list(settled.bars.index) == [ts for ts in reply.bars.index if ts != labels[5]]
+    both = tuple(BadRow(ts, "unit") for ts in labels[5:7])
+    with pytest.raises(MalformedReply, match=r"2 of 20 rows .* \(first unit at 2024-02-08"):
+        to_raw(replace(reply, doubted=both), ())
 
 
 def test_two_bad_rows_of_twenty_refuse_the_reply(world: World, reply: Reply) -> None:

@@ -62,6 +62,12 @@ def test_the_previous_close_is_the_one_before_the_range() -> None:
     assert meta["chartPreviousClose"] == 50.75
 
 
+def test_before_a_listings_first_day_its_own_close_stands_for_the_previous_one() -> None:
+    meta = asked(listing(), SATURDAY, interval="1d", range="max")["meta"]
+    assert meta["chartPreviousClose"] == 100.5
+    assert meta["regularMarketPrice"] == 104.5
+
+
 def test_only_intraday_replies_say_the_previous_close_twice() -> None:
     meta = asked(listing("AAPL", D1, H1), SATURDAY, **{**WEDNESDAY, "interval": "1h"})["meta"]
     assert meta["previousClose"] == meta["chartPreviousClose"] == 101.5

@@ -7,6 +7,7 @@ Not here: un-splitting (domain.actions, once all later splits are known), retrie
     faults.py     what a reply means
     chart.py      a reply as typed values
     rows.py       from rows to bars
+    units.py      bars in another unit than the others
 """
 
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange, span
@@ -27,6 +29,7 @@ from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
 from marketdata_pipeline.providers.yahoo.rows import ask_for, bars_of
+from marketdata_pipeline.providers.yahoo.units import in_another_unit
 
 if TYPE_CHECKING:
     from marketdata_pipeline.providers.yahoo.session import YahooSession
@@ -77,7 +80,8 @@ class Yahoo(Provider):
 
         Labels of 1d bars are the exchange's dates at 00:00 UTC (FX: London's, crypto: UTC's).
         Payments are divided by the ratio of every later split, as prices are. Bars that Yahoo
-        still adds to are left out. Empty: Yahoo has no rows in the window.
+        still adds to are left out; those in another unit than the rest are doubted. Empty: Yahoo
+        has no rows in the window.
 
         Raises:
             ProviderError: the narrowest kind.
@@ -92,9 +96,11 @@ class Yahoo(Provider):
         chart, fetched_at = call.chart, self._clock.wall_now()
         bars, told = contract.empty(), None
         actions: tuple[Action, ...] = ()
+        doubted: tuple[BadRow, ...] = ()
         if chart is not None:
             self._warn(chart, series)
             bars = bars_of(chart, series, window, market_at)
+            doubted = in_another_unit(bars, chart.meta.before)
             actions = chart.actions()
             told = span(window.start, market_at if asked.to_now else window.end)
         return Reply(
@@ -112,6 +118,7 @@ class Yahoo(Provider):
             requests=call.requests,
             first_trade=chart.first_trade() if chart else None,
             asset_class=chart.asset_class() if chart else None,
+            doubted=doubted,
         )
 
     def _warn(self, chart: Chart, series: Series) -> None:

@@ -58,6 +58,7 @@ class Meta(_Part):
 
     Attributes:
         zone: IANA zone of the exchange's dates.
+        before: the close before the rows.
         last_trade: the second of the newest trade that Yahoo knew.
         granularity: the interval of the rows.
         kind: what Yahoo says that the instrument is.
@@ -68,6 +69,7 @@ class Meta(_Part):
     zone: str = Field(alias="exchangeTimezoneName")
     currency: str | None = None
     first_trade: Second | None = Field(None, alias="firstTradeDate")
+    before: float | None = Field(None, alias="chartPreviousClose")
     last_trade: Second | None = Field(None, alias="regularMarketTime")
     granularity: str | None = Field(None, alias="dataGranularity")
     kind: str | None = Field(None, alias="instrumentType")

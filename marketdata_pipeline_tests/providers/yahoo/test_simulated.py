@@ -199,6 +199,16 @@ def test_a_body_that_drips_in_time_is_whole(simulator: Simulator) -> None:
     assert len(yahoo_at(simulator).fetch(AAPL, BEFORE_SPLIT).bars) == 272
 
 
+def test_bars_a_hundred_times_too_dear_are_doubted(simulator: Simulator) -> None:
+    yahoo = yahoo_at(simulator)
+    simulator.faults.add(Fault("x100", dates=SPOILED, times=1))
+    doubted = yahoo.fetch(AAPL, BEFORE_SPLIT).doubted
+    assert [one.ts.date() for one in doubted] == list(SPOILED)
+    simulator.faults.add(Fault("x100", times=1))
+    assert len(yahoo.fetch(AAPL, BEFORE_SPLIT).doubted) == 272, "of all the bars, by Yahoo's words"
+    assert yahoo.fetch(AAPL, BEFORE_SPLIT).doubted == ()
+
+
 def test_every_fault_of_the_simulator_is_tried() -> None:
     tried = {"refused", *SERVED, *(fault.kind for fault, _ in BROKEN)}
     assert tried == set(KINDS)
