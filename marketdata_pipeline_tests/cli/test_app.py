@@ -127,8 +127,12 @@ def test_the_home_is_made_here_unless_somebody_names_it(marketdata: Terminal) ->
 
 @pytest.mark.parametrize("command", [("init",), ("init", "--demo"), ("quickstart",)], ids=" ".join)
 def test_a_home_that_cannot_be_made_leaves_nothing(
-    tmp_path: Path, marketdata: Terminal, command: tuple[str, ...]
+    tmp_path: Path,
+    marketdata: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
 ) -> None:
+    monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", "1")  # nobody listens there
     (tmp_path / "file").write_text("no folder")
     found = marketdata("--home", tmp_path / "file" / "home", *command)
     last = found.err.splitlines()

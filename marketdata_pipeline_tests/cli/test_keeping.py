@@ -140,7 +140,9 @@ def test_a_file_system_that_is_full_is_a_sentence_and_leaves_nothing(
     world: World, tmp_path: Path
 ) -> None:
     small = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000));"
+        "import atexit, resource; size = resource.RLIMIT_FSIZE; before = resource.getrlimit(size);"
+        "atexit.register(resource.setrlimit, size, before);"  # what measures coverage writes then
+        "resource.setrlimit(size, (40_000, before[1]));"
         "from marketdata_pipeline.cli.app import main; main()"
     )
     env = environment(MARKETDATA_HOME=world.home.folder)
