@@ -171,6 +171,7 @@ def test_into_an_empty_store_a_fault_brings_no_wrong_bar_and_is_mended(
     befallen(Stage(simulator, tmp_path, NOW), fault, expected, expected)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("fault", "expected"), CASES, ids=named)
 def test_over_stored_bars_a_fault_brings_no_wrong_bar_and_is_mended(
     fault: Fault, expected: Expected, simulator: Simulator, tmp_path: Path
