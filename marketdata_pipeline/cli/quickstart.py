@@ -26,13 +26,15 @@ from marketdata_pipeline.cli.simulating import (
 )
 from marketdata_pipeline.cli.state import State, console, state_of, taken
 from marketdata_pipeline.database.home import History, Home, Mode, make_home, open_home
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, HomeError
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import partition_range, register_instruments
-from marketdata_pipeline.providers.yahoo.reachable import yahoo_answers
+from marketdata_pipeline.providers.yahoo.endpoint import Endpoint
+from marketdata_pipeline.providers.yahoo.reachable import ask
 from marketdata_pipeline.reading.homepage import write_home_page
 from marketdata_pipeline.reading.opened import data_of
 from marketdata_pipeline.store.tracking import Tracking
@@ -109,11 +111,11 @@ def _home(state: State) -> Home:
             return home
     live = state.settings.home if named else _LIVE.absolute()
     demo = state.settings.home if named else _DEMO.absolute()
-    answer = yahoo_answers(within=_PATIENCE)
-    if answer.yes:
+    answer = ask(Endpoint.live(), SystemClock(), within=_PATIENCE)
+    if answer.answered:
         out.print(f"Yahoo answers: live home at {live}")
         return make_home(live, database_url=state.settings.database)
-    out.print(f"Yahoo does not answer ({answer.why}): demo with simulated bars in {demo}")
+    out.print(f"Yahoo does not answer ({answer.outcome}): demo with simulated bars in {demo}")
     port = state.settings.simulator_port
     if not demo.exists() and taken(port):
         raise BadInput(

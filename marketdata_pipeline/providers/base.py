@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import ClassVar, Self
 
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.contact import Contact
 from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
@@ -45,11 +46,16 @@ class Reach:
 
 
 class Provider(ABC):
-    """A source of bars. ``name`` is its registry name."""
+    """A source of bars. ``name`` is its registry name.
+
+    ``keys`` are the environment variables that hold its keys (or, with ``_FILE`` at the end, the
+    path of a file that does); none: it needs no key.
+    """
 
     name: ClassVar[str]
     timeframes: ClassVar[Mapping[Timeframe, Capability]]
     rate_limit: ClassVar[RateLimit]
+    keys: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -67,3 +73,13 @@ class Provider(ABC):
         Raises:
             ProviderError: the narrowest kind; no foreign exception ever leaves.
         """
+
+    def contact(self, *, within: float) -> Contact | None:  # noqa: ARG002 - for those that ask
+        """Whether the provider answers: one small request that takes a turn, without waiting.
+
+        None where only fetching could tell. What goes wrong is the outcome, not an error.
+
+        Args:
+            within: the seconds that it may take.
+        """
+        return None

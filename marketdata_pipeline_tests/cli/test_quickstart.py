@@ -68,7 +68,8 @@ def test_quickstart_ends_well_with_every_series_in_full(demo: Demo) -> None:
     assert demo.said.err == ""
     lines = demo.said.out.splitlines()
     assert lines[0] == (
-        f"Yahoo does not answer (no connection): demo with simulated bars in {demo.home}"
+        "Yahoo does not answer (the proxy lets nothing through): demo with simulated bars in "
+        f"{demo.home}"
     )
     assert lines[1] == "Dagster materializes ohlcv AAPL|1d...META|1wk"
     followed = {line.split()[1] for line in lines if "new bars" in line}

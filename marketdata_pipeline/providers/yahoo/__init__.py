@@ -8,6 +8,7 @@ Not here: un-splitting (domain.actions, once all later splits are known), retrie
     chart.py      a reply as typed values
     rows.py       from rows to bars
     units.py      bars in another unit than the others
+    reachable.py  whether Yahoo answers at all
 """
 
 from datetime import timedelta
@@ -18,16 +19,19 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.contact import Contact, Outcome
 from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Capability, Provider, Reach
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
+from marketdata_pipeline.providers.yahoo.reachable import ask
 from marketdata_pipeline.providers.yahoo.rows import ask_for, bars_of
 from marketdata_pipeline.providers.yahoo.units import in_another_unit
 
@@ -120,6 +124,18 @@ class Yahoo(Provider):
             asset_class=chart.asset_class() if chart else None,
             doubted=doubted,
         )
+
+    def contact(self, *, within: float) -> Contact:
+        """Ask for one chart; a 429 cools all down, as any other request's does."""
+        try:
+            self._gate.turn()
+        except RateLimited as error:
+            return Contact(Outcome.HELD, until=error.retry_at)
+        found = ask(self._endpoint, self._clock, within=within)
+        if found.outcome is Outcome.LIMITED:
+            now = self._clock.wall_now()
+            self._gate.cool_down(None if found.until is None else found.until - now)
+        return found
 
     def _warn(self, chart: Chart, series: Series) -> None:
         if foreign := chart.foreign():

@@ -29,6 +29,11 @@ from marketdata_pipeline.providers.yahoo.chart import Chart, Complaint, Envelope
 NAME = "yahoo"
 OK = 200
 TOO_MANY_REQUESTS = 429
+PROXY_NEEDED = 407
+REFUSALS = frozenset({401, 403, 451, 999})
+"""How a block page comes; 999 is Yahoo's own number for an address that it refuses."""
+OUT_OF_ORDER = b"Will be right back"
+"""What the page says that stands in for everything during an outage."""
 LONGEST_WAIT = timedelta(days=1)
 """A Retry-After beyond it is taken for this much."""
 
@@ -125,7 +130,7 @@ def _error(kind: type[ProviderError], text: str, series: Series) -> ProviderErro
 
 def _unreadable(status: int, body: bytes, series: Series, error: ValidationError) -> ProviderError:
     """Who does not speak Yahoo's JSON is not Yahoo's chart service: a block page, an outage."""
-    page = body.lstrip()[:1] == b"<" or b"Will be right back" in body[:4096]
+    page = body.lstrip()[:1] == b"<" or OUT_OF_ORDER in body[:4096]
     if page or status != OK:
         text = f"instead of a chart for {series} came a page with HTTP {status}"
         return _error(Unavailable, text, series)

@@ -1,55 +1,155 @@
-"""Whether Yahoo answers from here: one request, before there is a home or a governor.
+"""Whether Yahoo answers from here: one request for a chart, and what came in its place.
 
-Not here: fetching bars.
+Not here: fetching bars, and leave to send (the gate); there may be no home yet.
 """
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from marketdata_pipeline.providers.yahoo.endpoint import MARK
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
+from marketdata_pipeline.providers.yahoo.endpoint import MARK, Endpoint
+from marketdata_pipeline.providers.yahoo.faults import (
+    OK,
+    OUT_OF_ORDER,
+    PROXY_NEEDED,
+    REFUSALS,
+    TOO_MANY_REQUESTS,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from curl_cffi import requests
 
 _URL = "https://query2.finance.yahoo.com/v8/finance/chart/AAPL?range=1d&interval=1d"
-_GOOD = 200
+_SECOND = timedelta(seconds=1)
+_CONSENT = ("consent.yahoo.com", "guce.yahoo.com")
+"""Where Yahoo sends browsers of some countries first (recorded 2023 and 2025)."""
+_OUTCOME_OF_CODE = {
+    5: Outcome.PROXY,  # its name leads nowhere
+    6: Outcome.UNRESOLVED,
+    7: Outcome.REFUSED,
+    28: Outcome.TIMEOUT,
+    51: Outcome.CERTIFICATE,
+    60: Outcome.CERTIFICATE,
+    77: Outcome.CERTIFICATE,  # our own file of authorities cannot be read
+    83: Outcome.CERTIFICATE,
+    90: Outcome.CERTIFICATE,
+    91: Outcome.CERTIFICATE,
+    97: Outcome.PROXY,
+}
+"""libcurl's codes (https://curl.se/libcurl/c/libcurl-errors.html); any other: it broke."""
+_PREFIX = re.compile(r".*curl: \(\d+\) ")
+_LONGEST = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Reachable:
-    """Whether a parsable AAPL chart came; ``why`` says in a phrase what came instead."""
-
-    yes: bool
-    why: str = ""
-
-
-def yahoo_answers(*, within: float) -> Reachable:
-    """Ask Yahoo once for a chart of AAPL; at most ``within`` seconds.
+def ask(endpoint: Endpoint, clock: Clock, *, within: float) -> Contact:
+    """Ask for a chart of AAPL once; at most ``within`` seconds.
 
     Only status 200 with that chart is an answer: a 429 or a block page is none.
     """
-    from curl_cffi import requests
-    from curl_cffi.requests.exceptions import RequestException, Timeout
+    from curl_cffi import CurlOpt, requests
+    from curl_cffi.requests.exceptions import RequestException
 
+    options: dict[CurlOpt, Any] = {}
+    if endpoint.simulated:
+        options[CurlOpt.RESOLVE] = [f"*:{endpoint.port}:{endpoint.ip}"]
+        options[CurlOpt.NOPROXY] = "*"
+    sent = clock.wall_now()
     try:
-        reply = requests.get(_URL, timeout=within, impersonate="chrome")
-    except Timeout:
-        return Reachable(yes=False, why=f"no answer within {within:g} s")
-    except RequestException:
-        return Reachable(yes=False, why="no connection")
-    fault = _fault(reply)
-    return Reachable(yes=not fault, why=fault)
+        reply = requests.get(
+            endpoint.locate(_URL),
+            timeout=within,
+            impersonate="chrome",
+            allow_redirects=False,
+            curl_options=options,
+        )
+    except RequestException as error:
+        outcome, said = _failure(int(error.code), str(error), within)
+        return Contact(outcome, said, clock.wall_now() - sent)
+    return _contact(reply, endpoint, sent, clock.wall_now())
 
 
-def _fault(reply: "requests.Response") -> str:
-    """What keeps a reply from being the chart that was asked for; empty where nothing does."""
-    if reply.status_code != _GOOD:
-        return f"HTTP {reply.status_code}"
-    if MARK in reply.headers:
-        return "a simulator answered in its place"
+def _contact(
+    reply: "requests.Response", endpoint: Endpoint, sent: datetime, received: datetime
+) -> Contact:
+    outcome, said = _meaning(reply, endpoint)
+    headers = dict(reply.headers)
+    until = None
+    if outcome is Outcome.LIMITED:
+        wait = retry_after(headers, received)
+        until = None if wait is None else received + wait
+    return Contact(outcome, said, received - sent, _clock(headers, sent, received), until)
+
+
+def _failure(code: int, text: str, within: float) -> tuple[Outcome, str]:
+    """What a request that got no reply comes to."""
+    outcome = _OUTCOME_OF_CODE.get(code, Outcome.BROKEN)
+    if outcome is Outcome.TIMEOUT:
+        return outcome, f"{within:g} s"
+    if outcome is Outcome.REFUSED and ("over proxy" in text or "CONNECT tunnel" in text):
+        outcome = Outcome.PROXY
+    why = _PREFIX.sub("", text).partition(". See ")[0]
+    return outcome, " ".join(why.split())[:_LONGEST]
+
+
+def _meaning(reply: "requests.Response", endpoint: Endpoint) -> tuple[Outcome, str]:
+    """What a reply comes to, and a phrase for it."""
+    status = reply.status_code
+    if (MARK in reply.headers) is not endpoint.simulated:
+        told = "what answered is no simulator"
+        return Outcome.FOREIGN, told if endpoint.simulated else "a simulator answered in its place"
+    if host := urlsplit(reply.headers.get("Location") or "").hostname:
+        away = Outcome.CONSENT if host in _CONSENT else Outcome.FOREIGN
+        return away, f"HTTP {status}, a redirect to {host}"
+    if status == OK:
+        return _meaning_of_body(reply.content)
+    known = {TOO_MANY_REQUESTS: Outcome.LIMITED, PROXY_NEEDED: Outcome.PROXY}
+    known |= dict.fromkeys(REFUSALS, Outcome.BLOCKED)
+    return known.get(status, Outcome.OUTAGE), f"HTTP {status}"
+
+
+def _meaning_of_body(body: bytes) -> tuple[Outcome, str]:
+    """The same of a body that came with status 200."""
+    fault = _fault(body)
+    if not fault:
+        return Outcome.ANSWERED, f"HTTP {OK}"
+    if body.lstrip()[:1] != b"<" or OUT_OF_ORDER in body[:4096]:
+        return Outcome.OUTAGE, fault
+    # Certificates are verified, so it is a page of Yahoo's own.
+    consent = b"guce" in body or b"collectConsent" in body
+    return Outcome.CONSENT if consent else Outcome.BLOCKED, f"HTTP {OK}, but a page"
+
+
+def _fault(body: bytes) -> str:
+    """What keeps a body from being the chart that was asked for; empty where nothing does."""
     try:
-        symbol = json.loads(reply.content)["chart"]["result"][0]["meta"]["symbol"]
+        symbol = json.loads(body)["chart"]["result"][0]["meta"]["symbol"]
     except (ValueError, KeyError, IndexError, TypeError):
         return "its reply is no chart"
     return "" if symbol == "AAPL" else "it answered for another symbol"
+
+
+def _clock(
+    headers: Mapping[str, str | None], sent: datetime, received: datetime
+) -> ClockReading | None:
+    """The server's clock by the Date header; a kept reply says by Age how old it is.
+
+    Both are whole seconds (RFC 9110, 6.6.1; RFC 9111, 5.1).
+    """
+    named = {name.lower(): text or "" for name, text in headers.items()}
+    try:
+        shown = parsedate_to_datetime(named.get("date", ""))
+    except ValueError:
+        return None
+    if shown.tzinfo is None:  # -0000: UTC, says RFC 5322
+        shown = shown.replace(tzinfo=UTC)
+    age = named.get("age", "").strip()
+    if age.isascii() and age.isdigit() and int(age[:9]):
+        return ClockReading(sent, received, shown + int(age[:9]) * _SECOND, 2 * _SECOND)
+    return ClockReading(sent, received, shown, _SECOND)
