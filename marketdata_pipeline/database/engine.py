@@ -20,6 +20,7 @@ from marketdata_pipeline.errors import BadInput, StoreError, WriteConflict
 LOCK_SECONDS = 10
 _POSTGRES = "postgresql+psycopg2"
 _CONNECT_SECONDS = 5
+_HURRIED_LOCK_SECONDS, _HURRIED_SECONDS = 1, 3
 _BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available (PostgreSQL manual, appendix A)."""
 _BUSY_TEXTS = ("database is locked", "database table is locked", "database schema is locked")
@@ -29,19 +30,22 @@ class Busy(WriteConflict):
     """Another transaction was in the way; this one was rolled back and may be made again."""
 
 
-def open_engine(url: str | URL) -> Engine:
+def open_engine(url: str | URL, *, hurried: bool = False) -> Engine:
     """An engine for ``sqlite:///file`` or ``postgresql://user:password@host/name``.
 
-    Nothing is connected yet. Close it with ``engine.dispose()``.
+    Nothing is connected yet. Close it with ``engine.dispose()``. A ``hurried`` one, for a look,
+    waits a second for SQLite's locks and three for each step of a server, whatever the URL says.
 
     Raises:
         BadInput: any other URL.
     """
     parsed = _parsed(url)
     if parsed.drivername == _POSTGRES:
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_postgres_args(parsed))
+        arguments = _postgres_args(parsed) | (_in_a_hurry(parsed) if hurried else {})
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
     else:
         bounds = {} if "timeout" in parsed.query else {"timeout": LOCK_SECONDS}
+        bounds |= {"timeout": _HURRIED_LOCK_SECONDS} if hurried else {}
         engine = create_engine(parsed, connect_args=bounds)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", begin_sqlite)
@@ -112,6 +116,18 @@ def _postgres_args(url: URL) -> dict[str, object]:
         "options": f"-c lock_timeout={LOCK_SECONDS}s",
     }
     return {name: value for name, value in bounds.items() if name not in url.query}
+
+
+def _in_a_hurry(url: URL) -> dict[str, object]:
+    """Bounds for each step: a connection, an answer to what was sent, a lock, a statement."""
+    milliseconds = 1000 * _HURRIED_SECONDS
+    given = url.query.get("options", "")
+    options = given if isinstance(given, str) else " ".join(given)
+    return {
+        "connect_timeout": _HURRIED_SECONDS,
+        "tcp_user_timeout": milliseconds,
+        "options": f"{options} -c lock_timeout={milliseconds} -c statement_timeout={milliseconds}",
+    }
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

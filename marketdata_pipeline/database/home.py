@@ -145,7 +145,7 @@ def make_home(
     """
     folder = folder.expanduser().absolute()
     with folders_of(folder):
-        engine = open_engine(database_url or _sqlite_url(folder))
+        engine = open_engine(database_url or catalog_url(folder))
         try:
             with writing(engine) as connection:
                 upgrade_home(connection, folder)
@@ -204,7 +204,7 @@ def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | No
     folder = folder.expanduser().absolute()
     if not folder.is_dir() or not (database_url or (folder / CATALOG).is_file()):
         return None
-    engine = open_engine(database_url or _sqlite_url(folder))
+    engine = open_engine(database_url or catalog_url(folder))
     try:
         with writing(engine) as connection:
             known = revision(connection) is not None
@@ -223,7 +223,7 @@ def upgraded_home(folder: Path, *, database_url: str | None = None) -> Home | No
 def _engine(folder: Path, database_url: str | None) -> Engine:
     if not folder.is_dir() or not (database_url or (folder / CATALOG).is_file()):
         raise _absent(folder)
-    return open_engine(database_url or _sqlite_url(folder))
+    return open_engine(database_url or catalog_url(folder))
 
 
 def _absent(folder: Path) -> HomeError:
@@ -239,7 +239,8 @@ def _stored(engine: Engine) -> _HomeRow | None:
         return connection.execute(select(metadata.home)).first()
 
 
-def _sqlite_url(folder: Path) -> URL:
+def catalog_url(folder: Path) -> URL:
+    """The catalog of a home that names no other database."""
     return URL.create("sqlite", database=str(folder / CATALOG))  # a path may hold ? or %
 
 
