@@ -1,4 +1,4 @@
-"""The one client of a Dagster instance: partition keys, and how its runs stand.
+"""The one client of a Dagster instance: partition keys, how its runs and its daemon stand.
 
 Not here: definitions (defs), and anything that works without Dagster. Dagster is imported inside
 the functions, since it costs a second and more.
@@ -18,9 +18,11 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, MarketDataError
+from marketdata_pipeline.reading.health.instance import InstanceState, Schedule
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.scheduler.instigation import InstigatorState
 
 INSTRUMENTS = "instruments"
 """Name of the dynamic partitions that hold the instruments' keys."""
@@ -92,6 +94,32 @@ def partition_range(
         raise BadInput("an instrument has no partition yet; run marketdata track first")
     frames = [one.key for one in Timeframe if one in timeframes]
     return f"{known[min(places)]}|{frames[0]}...{known[max(places)]}|{frames[-1]}"
+
+
+def instance_state(dagster_home: Path) -> InstanceState:
+    """The schedules that an instance knows, and whether its daemon lives.
+
+    Raises:
+        MarketDataError: the instance cannot be used.
+    """
+    with _instance(dagster_home) as instance:
+        beats = instance.get_daemon_heartbeats()
+        known = [
+            one
+            for one in instance.all_instigator_state()
+            if one.instigator_type.value == "SCHEDULE"
+        ]
+    beat = beats.get("SCHEDULER")
+    complaints = (error for one in beats.values() for error in one.errors or ())
+    return InstanceState(
+        schedules=tuple(Schedule(one.name, _location(one), one.is_running) for one in known),
+        beat=None if beat is None else _instant(beat.timestamp),
+        errors=tuple(" ".join(one.message.split())[:_LONGEST] for one in complaints),
+    )
+
+
+def _location(one: "InstigatorState") -> str:
+    return one.origin.repository_origin.code_location_origin.location_name
 
 
 class Door(StrEnum):

@@ -6,6 +6,20 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -16,10 +30,12 @@ from marketdata_pipeline.orchestrator import (
     Door,
     Runs,
     RunState,
+    instance_state,
     latest_runs,
     partition_range,
     register_instruments,
 )
+from marketdata_pipeline.reading.health.instance import InstanceState, Schedule
 
 AAPL, IBM, MSFT = (Instrument(key) for key in ("AAPL", "IBM", "MSFT"))
 DAILY = (Timeframe.D1, Timeframe.W1)
@@ -213,3 +229,53 @@ def test_runs_that_wait_come_before_those_that_ended_and_are_counted(tmp_path: P
         "canceled",
     ]
     assert (found.under_way, found.waiting) == (0, 3)
+
+
+def know(instance: dg.DagsterInstance, name: str, status: InstigatorStatus) -> None:
+    """Have the instance know a schedule or a sensor, as its daemon does once it has seen one."""
+    target = LoadableTargetOrigin(module_name="mine")
+    place = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name="here")
+    origin = RemoteRepositoryOrigin(place, "all").get_instigator_origin(name)
+    kind, data = InstigatorType.SCHEDULE, ScheduleInstigatorData("* * * * *")
+    state = InstigatorState(origin, kind, status, data)
+    if name == "sensor":
+        state = InstigatorState(origin, InstigatorType.SENSOR, status, SensorInstigatorData())
+    instance.add_instigator_state(state)
+
+
+def test_an_instance_without_daemon_knows_no_schedule(tmp_path: Path) -> None:
+    assert instance_state(tmp_path) == InstanceState()
+
+
+def test_schedules_that_a_daemon_has_seen_are_on_or_off(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        for name, status in (
+            ("declared", InstigatorStatus.DECLARED_IN_CODE),
+            ("started", InstigatorStatus.RUNNING),
+            ("stopped", InstigatorStatus.STOPPED),
+        ):
+            know(instance, name, status)
+        know(instance, "sensor", InstigatorStatus.RUNNING)
+    found = sorted(instance_state(tmp_path).schedules, key=lambda one: one.name)
+    assert found == [
+        Schedule("declared", "here", on=True),
+        Schedule("started", "here", on=True),
+        Schedule("stopped", "here", on=False),
+    ]
+
+
+def test_the_daemons_beat_is_that_of_the_part_that_runs_schedules(tmp_path: Path) -> None:
+    error = SerializableErrorInfo("no space\n  left", [], "OSError", None)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(1000.5, "SCHEDULER", "x", []))
+        instance.add_daemon_heartbeat(DaemonHeartbeat(2000.0, "SENSOR", "x", [error]))
+    found = instance_state(tmp_path)
+    assert found.beat == datetime(1970, 1, 1, 0, 16, 40, 500_000, tzinfo=UTC)
+    assert found.errors == ("no space left",)
+
+
+def test_a_broken_instance_has_no_state_but_one_line(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage: 7")
+    with pytest.raises(MarketDataError, match="cannot be used: ") as found:
+        instance_state(tmp_path)
+    assert "\n" not in str(found.value)
