@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from marketdata_pipeline.cli.doctor import doctor
 from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for command in (
     init, quickstart, track, untrack, backfill, refresh, bars, status, export, sql, simulate,
-    ui, info, verify, compact, gc, backup, restore, downgrade,
+    ui, doctor, info, verify, compact, gc, backup, restore, downgrade,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)

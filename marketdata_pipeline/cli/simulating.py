@@ -15,6 +15,7 @@ from enum import Enum
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
+from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import typer
@@ -23,6 +24,7 @@ from marketdata_pipeline.cli.state import console, state_of
 from marketdata_pipeline.database.home import History, Home, Mode, Replay, make_home, upgraded_home
 from marketdata_pipeline.domain.clock import Clock, ReplayClock, SystemClock
 from marketdata_pipeline.errors import BadInput, MarketDataError
+from marketdata_pipeline.reading.health.outside import Listener
 
 _MODULE = "marketdata_pipeline.simulator"
 _TRIES = 100
@@ -207,12 +209,21 @@ def _await(child: "subprocess.Popen[str]", home: Home, url: str) -> None:
 
 def serves(home: Home, url: str) -> bool:
     """Whether a simulator of this very home answers there."""
+    return listener(home, url) is Listener.OURS
+
+
+def listener(home: Home, url: str) -> Listener:
+    """Who answers where this home's simulator should; waits a second at most."""
     try:
         # A proxy of the environment is not meant for this very machine.
         with build_opener(ProxyHandler({})).open(f"{url}/simulator", timeout=1) as reply:
             told = json.load(reply)
         starts = [datetime.fromisoformat(told[key]) for key in ("market_start", "wall_start")]
+    except URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        return Listener.NOBODY if refused else Listener.STRANGER
     except (OSError, HTTPException, ValueError, TypeError, KeyError):
-        return False  # nobody answers, or not a simulator
+        return Listener.STRANGER
     clock = home.clock
-    return isinstance(clock, ReplayClock) and starts == [clock.market_start, clock.wall_start]
+    ours = isinstance(clock, ReplayClock) and starts == [clock.market_start, clock.wall_start]
+    return Listener.OURS if ours else Listener.OTHER_HOME

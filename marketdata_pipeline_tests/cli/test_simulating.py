@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from marketdata_pipeline.cli.simulating import (
+    listener,
     market_start,
     refuse_quotas,
     serves,
@@ -20,11 +21,13 @@ from marketdata_pipeline.cli.simulating import (
 from marketdata_pipeline.database.home import History, Home, Replay, make_home, open_home
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.reading.health.outside import Listener
 from marketdata_pipeline.simulator.quota import Step
 from marketdata_pipeline.simulator.recorded import recorded_history
 from marketdata_pipeline.simulator.server import Simulator
 from marketdata_pipeline_tests.cli.terminal import PROGRAM, Terminal, listing
 from marketdata_pipeline_tests.ports import free_port, mute, stranger
+from marketdata_pipeline_tests.providers.yahoo.canned import Canned, serving
 
 START = datetime(2013, 2, 15, 21, tzinfo=UTC)
 
@@ -147,6 +150,16 @@ def test_another_web_server_is_no_simulator(replay: Home, body: bytes) -> None:
     with stranger(body) as (port, seen):
         assert not serves(replay, f"http://127.0.0.1:{port}")
     assert seen == ["/simulator"]
+
+
+def test_nobody_is_told_from_a_stranger(replay: Home) -> None:
+    assert listener(replay, f"http://127.0.0.1:{free_port()}") is Listener.NOBODY
+    with serving(Canned(b"{}", 404)) as other:
+        assert listener(replay, other.url) is Listener.STRANGER
+    with serving(Canned(b"{}", delay=1.2)) as slow:
+        assert listener(replay, slow.url) is Listener.STRANGER
+    with mute() as port:
+        assert listener(replay, f"http://127.0.0.1:{port}") is Listener.STRANGER
 
 
 def test_a_server_that_speaks_no_http_is_no_simulator(replay: Home) -> None:

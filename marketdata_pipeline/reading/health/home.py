@@ -4,6 +4,7 @@ Not here: looking at them (database).
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from marketdata_pipeline.database.examine import CatalogState
 from marketdata_pipeline.database.home import Home
@@ -65,6 +66,13 @@ def judge_folders(*folders: Folder) -> list[Finding]:
         wrong("folders", f"no file can be made in {one.path}: {one.trouble}", _advice(one))
         for one in shut
     ]
+
+
+def foreign_bars(folder: Path) -> Finding:
+    """The files in the folder of bars are another catalog's."""
+    told = f"the bars in {folder} belong to another catalog: nothing is written there"
+    advice = "correct MARKETDATA_DATABASE_URL, or set MARKETDATA_HOME to a folder of its own"
+    return wrong("folders", told, advice)
 
 
 def _advice(folder: Folder) -> str:

@@ -1,0 +1,126 @@
+"""Asks each provider once whether it answers, behind its gate; a replay home asks its simulator.
+
+Not here: what an answer means (reading.health.outside).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Engine
+
+from marketdata_pipeline.cli.beside import Beside
+from marketdata_pipeline.cli.simulating import listener
+from marketdata_pipeline.config import Settings
+from marketdata_pipeline.database.home import Home, Mode
+from marketdata_pipeline.domain.clock import Clock, SystemClock
+from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
+from marketdata_pipeline.domain.gate import Gate, Turns
+from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.providers.base import Provider, Reach
+from marketdata_pipeline.providers.registry import PROVIDERS
+from marketdata_pipeline.reading.health.finding import Finding, wrong
+from marketdata_pipeline.reading.health.outside import (
+    Listener,
+    judge_contact,
+    judge_listener,
+    judge_simulated,
+)
+
+_WITHIN, _SIMULATOR_WITHIN = 5.0, 8.0
+"""Seconds for an answer; a simulator's first one takes longer, since it reads its history then."""
+_NEARLY_ALL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking a provider: a finding on it, and its clock if it told the time."""
+
+    finding: Finding
+    clock: ClockReading | None = None
+
+
+class _NobodysGate:
+    """Lets everything through: where there is no catalog, nobody shares a quota."""
+
+    def turn(self) -> None:
+        """Go on."""
+
+    def cool_down(self, retry_after: timedelta | None) -> None:
+        """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks the providers of one home, all at once.
+
+    Attributes:
+        home: None: there is none yet, which becomes a live one.
+        engine: on its catalog.
+        writable: whether turns can be taken there now; else nothing is sent during a cooldown.
+    """
+
+    settings: Settings
+    home: Home | None = None
+    engine: Engine | None = None
+    writable: bool = False
+
+    def begin(self) -> dict[str, Beside[list[Asked]]]:
+        """Start to ask; by the name of each provider, of the simulator in a replay home."""
+        if self.home is not None and self.home.mode is Mode.REPLAY:
+            return {"simulator": Beside(partial(self._ask_simulator, self.home))}
+        return {name: Beside(partial(self._ask, kind, None)) for name, kind in PROVIDERS.items()}
+
+    def _ask_simulator(self, home: Home) -> list[Asked]:
+        url = self.settings.simulator_url
+        found = listener(home, url)
+        asked = [Asked(judge_listener(url, found))]
+        if found is Listener.OURS:
+            for kind in PROVIDERS.values():
+                asked += self._ask(kind, url)
+        return asked
+
+    def _ask(self, kind: type[Provider], simulator: str | None) -> list[Asked]:
+        try:
+            turns = self._turns(kind.name)
+            contact = self._contact(kind, turns, simulator)
+        except MarketDataError as error:
+            return [Asked(wrong(kind.name, f"not asked: {error}", "see what is said of locks"))]
+        if contact is None:
+            return []
+        if simulator is not None:
+            return [Asked(judge_simulated(kind.name, contact))]
+        quiet = turns is None or turns.free >= _NEARLY_ALL * turns.burst
+        return [Asked(judge_contact(kind.name, contact, quiet=quiet), contact.clock)]
+
+    def _turns(self, name: str) -> Turns | None:
+        if self.engine is None:
+            return None
+        known = Governor(self.engine, self._clock).turns()
+        return next((one for one in known if one.provider == name), None)
+
+    def _contact(
+        self, kind: type[Provider], turns: Turns | None, simulator: str | None
+    ) -> Contact | None:
+        gate: Gate = _NobodysGate()
+        if self.engine is not None and turns is not None:
+            if self.writable:
+                governor = Governor(self.engine, self._clock)
+                gate = governor.gate(kind.name, max_wait=timedelta(0))
+            elif turns.cooldown_until is not None:
+                return Contact(Outcome.HELD, until=turns.cooldown_until)
+        within = _WITHIN if simulator is None else _SIMULATOR_WITHIN
+        reach = Reach(simulator=simulator, connect=within, read=within)
+        return kind.connected(gate, self._clock, reach).contact(within=within)
+
+    @property
+    def _clock(self) -> Clock:
+        return SystemClock() if self.home is None else self.home.clock
+
+
+def late(name: str) -> Asked:
+    """One that did not even give up in time."""
+    return Asked(
+        wrong(name, "asking it took too long", "try again; look at the network and its name server")
+    )
