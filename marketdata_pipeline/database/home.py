@@ -150,10 +150,10 @@ def make_home(
             with writing(engine) as connection:
                 upgrade_home(connection, folder)
                 _enter(connection, folder, replay)
-                refuse_foreign(connection, folder / "bars")
+                refuse_foreign(connection, folder / BARS)
                 row = connection.execute(select(metadata.home)).one()
             with reading(engine) as connection:
-                claim(connection, folder / "bars")
+                claim(connection, folder / BARS)
         except BaseException:
             engine.dispose()
             raise
