@@ -9,8 +9,10 @@ into these).
     │   └── HomeError            the home cannot be made, opened or used in this mode
     ├── ProviderError            something between us and a provider; carries provider and series
     │   ├── RateLimited          wait until ``retry_at``, then ask again; costs no attempt
+    │   │   └── CircuitOpen      the same: nothing is sent, since it failed too often
     │   ├── Unavailable          outage, reset, 5xx: try again, then the next provider
-    │   │   └── ProviderTimeout  the same, after a time limit of ours
+    │   │   ├── ProviderTimeout  the same, after a time limit of ours
+    │   │   └── Blocked          it turns this address away: the next provider, at once
     │   ├── UnknownSymbol        do not ask again, remember
     │   ├── OutOfDepth           the provider does not go back that far: remember
     │   ├── MalformedReply       try the next provider
@@ -82,8 +84,14 @@ class RateLimited(ProviderError):
         self.retry_at = retry_at
 
 
+class CircuitOpen(RateLimited):
+    """The provider failed so often that nothing is sent to it until ``retry_at``."""
+
+    category = "circuit_open"
+
+
 class Unavailable(ProviderError):
-    """The provider did not answer properly: refused, reset, 5xx, a block page."""
+    """The provider did not answer properly: refused, reset, 5xx."""
 
     category = "unavailable"
 
@@ -92,6 +100,12 @@ class ProviderTimeout(Unavailable):
     """The provider did not answer within our limits."""
 
     category = "timeout"
+
+
+class Blocked(Unavailable):
+    """The provider turns this address away with a page of its own."""
+
+    category = "blocked"
 
 
 class UnknownSymbol(ProviderError):

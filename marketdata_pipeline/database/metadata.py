@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision, oldest first; the last is the one that this code works with."""
 
 metadata = MetaData(
@@ -266,10 +266,71 @@ quality = Table(
 governor = Table(
     "governor",
     metadata,
-    _text("key", primary_key=True),
-    _micros("tat"),  # the theoretical arrival time of the next request
+    _text("key", primary_key=True),  # a provider, or provider/credential
+    _micros("tat"),  # the theoretical arrival time of the next request, by spacing alone
+    _micros("spacing"),
+    _count("epoch"),  # rises whenever all turns that were given ahead are void
     _micros("cooldown_until"),
+    _count("refusals"),  # in a row, none served between
+    _micros("refused_at"),  # since when `granted` counts
+    _count("granted"),
+    _micros("granted_at"),  # the last one
+    _micros("ceiling"),  # the spacing at which it was refused; 0: never
+    _micros("age"),  # how long it was in use since
+    _count("failures"),  # in a row
+    _micros("eased_at"),  # when failures last slowed it down
+    _micros("opened_until"),  # 0: the breaker is closed
+    _micros("probe_until"),
+    CheckConstraint("spacing >= 0 AND ceiling >= 0 AND age >= 0", name="rate"),
+    CheckConstraint("refusals >= 0 AND granted >= 0 AND failures >= 0", name="counts"),
+)
+
+meters = Table(
+    "meters",
+    metadata,
+    _text("key", primary_key=True),
+    _micros("window", primary_key=True),  # the length of what a limit looks back on
+    _micros("tat"),
     _micros("interval"),
     _micros("tau"),
     CheckConstraint('"interval" > 0 AND tau >= 0', name="rate"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _text("key", primary_key=True),
+    _text("zone"),
+    _count("credits"),
+    _count("used"),
+    _micros("until"),  # the end of the day that `used` counts
+    CheckConstraint("credits > 0 AND used >= 0", name="counts"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    _id(),
+    _text("key"),  # of the governor's row; names a credential, never its value
+    _text("series", nullable=True),  # as it is spelled: it may be one that is not kept
+    _text("priority"),
+    Column("attempt", Integer, nullable=False),
+    _text("run_id", nullable=True),
+    _text("ending"),
+    Column("status", Integer, nullable=False),  # of HTTP; 0: no reply
+    _micros("ended_at"),
+    _micros("took"),
+    CheckConstraint("took >= 0 AND attempt >= 1", name="counts"),
+    Index(None, "key", "id"),
+    Index(None, "ended_at"),
+    sqlite_autoincrement=True,
+)
+
+flights = Table(
+    "flights",
+    metadata,
+    _text("instrument", primary_key=True),
+    _text("holder"),  # empty: nobody
+    _micros("until"),  # the holder is gone unless it says otherwise before
+    _micros("ended_at"),  # when somebody last gave it up
 )

@@ -1,11 +1,12 @@
 """The arithmetic of turns: how far apart, and how many at once.
 
-Not here: the row that keeps the state (row). The generic cell rate algorithm: ITU-T I.371, annex A;
-``tat`` is the theoretical arrival time of the next request, ``tau`` how far it may lie ahead.
+Not here: the rows that keep the state (rows). The generic cell rate algorithm: ITU-T I.371, annex
+A; ``tat`` is the theoretical arrival time of the next request, ``tau`` how far it may lie ahead.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Self
 
 from marketdata_pipeline.domain.gate import RateLimit
 from marketdata_pipeline.domain.ranges import MICROSECOND
@@ -54,10 +55,43 @@ def most_within(window: timedelta, pace: Pace, spread: timedelta = SPREAD) -> in
     return burst_of(pace) + (window + spread) // MICROSECOND // pace.interval
 
 
-def free_turns(pace: Pace, tat: int, now: int) -> int:
-    """How many turns could be taken at once now, where no cooldown holds; microseconds.
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One limit and how far its turns are given; instants and lengths are microseconds.
 
-    Turn n of them moves ``tat`` to n intervals after the later of ``tat`` and now, and needs the
-    one before it to be ``tau`` ahead at most.
+    Attributes:
+        window: the length of what the limit looks back on: tells the limits of a provider apart.
     """
-    return max(0, (now + pace.tau - max(tat, now)) // pace.interval + 1)
+
+    window: int
+    pace: Pace
+    tat: int = 0
+
+    def earliest(self, weight: int, share: float = 1.0) -> int:
+        """From when on so much may be sent by those that may use this share of the burst."""
+        return self.tat + (weight - 1) * self.pace.interval - int(share * self.pace.tau)
+
+    def taken(self, at: int, weight: int) -> Self:
+        """The same after something of that weight was let through for that instant."""
+        return replace(self, tat=max(self.tat, at) + weight * self.pace.interval)
+
+    def settled(self, now: int) -> Self:
+        """The same where what was given for later than now is void."""
+        return replace(self, tat=min(self.tat, now + self.pace.tau + self.pace.interval))
+
+    def heeding(self, used: int, now: int) -> Self:
+        """The same where the provider says that so much of the window is used up.
+
+        Believed only where it is more than was thought: whoever else uses the quota is unseen.
+        """
+        allowed = most_within(self.window * MICROSECOND, self.pace)
+        gone = max(0, used - (allowed - burst_of(self.pace)))
+        return replace(self, tat=max(self.tat, now + gone * self.pace.interval))
+
+    def free(self, now: int) -> int:
+        """How many turns could be taken at once now.
+
+        Turn n of them moves ``tat`` to n intervals after the later of ``tat`` and now, and needs
+        the one before it to be ``tau`` ahead at most.
+        """
+        return max(0, (now + self.pace.tau - max(self.tat, now)) // self.pace.interval + 1)

@@ -1,28 +1,28 @@
-"""The governor: registers providers' limits and hands out their gates.
+"""The governor: registers providers' limits, hands out their gates, tells how they stand.
 
-Not here: the arithmetic (gcra) and the statements (row).
+Not here: taking turns (gate), the decisions (reserving, heeding), the statements (rows).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
 from marketdata_pipeline.database import retry
-from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import Gate, RateLimit, Turns
+from marketdata_pipeline.domain.gate import Circuit, Gate, Limits, Turns
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros
-from marketdata_pipeline.errors import RateLimited
-from marketdata_pipeline.governor import row
-from marketdata_pipeline.governor.gcra import burst_of, free_turns, most_within, pace_of
+from marketdata_pipeline.governor import rows
+from marketdata_pipeline.governor.gate import RowsGate
+from marketdata_pipeline.governor.gcra import burst_of, most_within
+from marketdata_pipeline.governor.reserving import Given, Wish, reserve
+from marketdata_pipeline.governor.state import State
+from marketdata_pipeline.governor.tuning import Tuning, micros
 
-DEFAULT_COOLDOWN = timedelta(seconds=30)
-"""After a 429 that does not say how long to wait."""
-_SECOND = 1_000_000
 _HOUR = timedelta(hours=1)
+_LONGEST = micros(timedelta(days=400))
 
 
 def _silent(_seconds: float) -> None:
@@ -35,101 +35,71 @@ class Governor:
 
     engine: Engine
     clock: Clock
+    tuning: Tuning = field(default_factory=Tuning)
 
-    def register(self, provider: str, limit: RateLimit) -> None:
-        """Set a provider's limit; turns already taken and a cooldown stay."""
-        pace = pace_of(limit)
+    def register(self, key: str, limits: Limits) -> None:
+        """Set the limits of a provider, a bucket or a credential; turns already taken stay.
+
+        Nothing is written where they are set already. A key is a provider's name, or that and the
+        name of a bucket or of a credential behind a slash.
+
+        Raises:
+            BadInput: limits that cannot be.
+        """
 
         def enter(connection: Connection) -> None:
-            row.enter(connection, provider, pace)
+            rows.enter(connection, key, limits)
 
+        with reading(self.engine) as connection:
+            if rows.entered(connection, key, limits):
+                return
         retry.write(self.engine, self.clock, enter)
 
     def turns(self) -> list[Turns]:
         """How the turns of every provider stand that was ever asked; takes none."""
         with reading(self.engine) as connection:
-            now = wall_micros(connection, self.clock)
-            return [_turns(one, now) for one in row.stored(connection)]
+            now, states = rows.looked_at(connection, self.clock, rows.known(connection))
+        return [turns_of(one, now, self.tuning) for one in states]
 
     def gate(
         self,
-        provider: str,
-        *,
+        *keys: str | Sequence[str],
         max_wait: timedelta,
         waiting: Callable[[float], None] | None = None,
     ) -> Gate:
         """The gate of a registered provider.
 
         Args:
-            provider: registry name.
+            keys: the provider's; of several the one that has a turn first is used (credentials).
+                One that is a sequence itself stands for limits that all hold at once, the
+                provider's first, those of a bucket or a credential last.
             max_wait: the longest that one ``turn`` waits before it raises RateLimited.
             waiting: told the seconds before each wait.
         """
-        return _Gate(self.engine, self.clock, provider, max_wait, waiting or _silent)
-
-
-def _turns(one: row.Stored, now: int) -> Turns:
-    cooling = one.cooldown_until > now
-    return Turns(
-        provider=one.key,
-        hourly=most_within(_HOUR, one.pace),
-        burst=burst_of(one.pace),
-        interval=one.pace.interval * MICROSECOND,
-        free=0 if cooling else free_turns(one.pace, one.tat, now),
-        next_at=from_micros(max(now, one.tat - one.pace.tau, one.cooldown_until)),
-        cooldown_until=from_micros(one.cooldown_until) if cooling else None,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Gate:
-    """One provider's gate."""
-
-    engine: Engine
-    clock: Clock
-    provider: str
-    max_wait: timedelta
-    waiting: Callable[[float], None]
-
-    def turn(self) -> None:
-        """See ``Gate.turn``. A cooldown that was set during the wait makes it wait anew."""
-        left = self.max_wait // MICROSECOND
-        while True:
-            wait = self._reserve(left)
-            if wait == 0:
-                return
-            seconds = wait / _SECOND
-            self.waiting(seconds)
-            self.clock.sleep(seconds)
-            left = max(0, left - wait)
-            with reading(self.engine) as connection:
-                if not row.cooling(connection, self.clock, self.provider):
-                    return
-
-    def cool_down(self, retry_after: timedelta | None) -> None:
-        """See ``Gate.cool_down``; 30 s where the provider does not say."""
-        asked = DEFAULT_COOLDOWN if retry_after is None else max(retry_after, timedelta(0))
-
-        def enter(connection: Connection) -> None:
-            row.cool_down(connection, self.clock, self.provider, asked // MICROSECOND)
-
-        retry.write(self.engine, self.clock, enter)
-
-    def _reserve(self, max_wait: int) -> int:
-        """Microseconds until the turn that was taken."""
-
-        def take(connection: Connection) -> int | tuple[int, int]:
-            wait = row.reserve(connection, self.clock, self.provider, max_wait)
-            if wait is None:
-                return row.next_turn(connection, self.clock, self.provider)
-            return wait
-
-        taken = retry.write(self.engine, self.clock, take)
-        if isinstance(taken, int):
-            return taken
-        now, at = taken
-        raise RateLimited(
-            f"{self.provider} has no turn for the next {(at - now) / _SECOND:.0f} s",
-            retry_at=from_micros(at),
-            provider=self.provider,
+        choices = tuple((one,) if isinstance(one, str) else tuple(one) for one in keys)
+        return RowsGate(
+            self.engine, self.clock, choices, max_wait, waiting or _silent, self.tuning
         )
+
+
+def turns_of(state: State, now: int, tuning: Tuning) -> Turns:
+    """How the turns stand for an urgent caller."""
+    cooling, circuit = state.cooldown_until > now, state.circuit(now)
+    next_one = reserve([state], Wish(longest=_LONGEST), now, tuning)
+    shut = cooling or circuit is not Circuit.CLOSED
+    credit = None if state.day is None else state.day.left(now)
+    free = min(one.free(now) for one in state.meters)
+    distance = state.distance(tuning)
+    return Turns(
+        provider=state.key,
+        hourly=min(most_within(_HOUR, one.pace) for one in state.meters),
+        burst=min(burst_of(one.pace) for one in state.meters),
+        interval=state.apart(tuning) * MICROSECOND,
+        free=0 if shut else min(free, free if credit is None else credit),
+        next_at=from_micros(next_one.at if isinstance(next_one, Given) else next_one.possible_at),
+        cooldown_until=from_micros(state.cooldown_until) if cooling else None,
+        circuit=circuit,
+        open_until=from_micros(state.opened_until) if circuit is Circuit.OPEN else None,
+        eased=max(state.spacing, 1) / max(distance, 1) if state.ceiling else 1.0,
+        budget_left=credit,
+    )

@@ -1,0 +1,126 @@
+"""What the ending of a request says of a provider: from its state to the new one.
+
+Not here: the log of requests (log), reading and writing states (rows). Pure functions.
+"""
+
+from dataclasses import replace
+
+from marketdata_pipeline.domain.gate import Attempt, Effect, Ending, Turn
+from marketdata_pipeline.governor.backoff import CURVES
+from marketdata_pipeline.governor.easing import refused_at
+from marketdata_pipeline.governor.state import State
+from marketdata_pipeline.governor.tuning import Tuning, micros
+
+_FEWEST_OUTCOMES = 20
+"""A share of fewer requests says nothing."""
+
+
+def indifferent(state: State, attempt: Attempt) -> bool:
+    """Whether the ending changes nothing, whatever turn it was: most do not."""
+    quiet = not (state.failures or state.refusals or state.opened_until or attempt.used)
+    return attempt.ending.effect is Effect.SERVED and quiet
+
+
+def heed(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tuning) -> State:
+    """The state after a request ended.
+
+    Requests of an earlier epoch were on their way when it was already known that the provider
+    refuses or is out of order: they count no second time, but their Retry-After does.
+    """
+    state = _believed(state, attempt, now)
+    match attempt.ending.effect:
+        case Effect.REFUSED:
+            return _refused(state, turn, attempt, now, tuning)
+        case Effect.BLOCKED:
+            held = replace(state, cooldown_until=_later(state, now + micros(tuning.block)))
+            return _opened(held, now, tuning) if turn.epoch == state.epoch else held
+        case _ if turn.epoch != state.epoch:
+            return state
+        case Effect.SERVED:
+            return _served(state, turn)
+        case Effect.FAILED:
+            return _failed(state, turn, now, tuning)
+        case _:
+            return replace(state, probe_until=0) if turn.probe else state
+
+
+def slowed(state: State, outcomes: int, failed: int, now: int, tuning: Tuning) -> State:
+    """The state where so many of the last outcomes were failures: slower above a share.
+
+    At most once in the time that it takes to come back from it.
+    """
+    few = outcomes < _FEWEST_OUTCOMES or failed <= tuning.failure_share * outcomes
+    if few or now - state.eased_at < micros(tuning.plateau):
+        return state
+    return replace(state, ceiling=_present(state, tuning), age=0, eased_at=now)
+
+
+def set_aside(state: State, now: int, tuning: Tuning) -> State:
+    """The state of a credential that was refused while there are others."""
+    return replace(state, cooldown_until=_later(state, now + micros(tuning.opened))).voided(now)
+
+
+def _later(state: State, until: int) -> int:
+    return max(state.cooldown_until, until)
+
+
+def _believed(state: State, attempt: Attempt, now: int) -> State:
+    """What the provider says of windows that are used up."""
+    if not attempt.used:
+        return state
+    said = {micros(window): used for window, used in attempt.used.items()}
+    meters = tuple(
+        one.heeding(said[one.window], now) if one.window in said else one for one in state.meters
+    )
+    return replace(state, meters=meters)
+
+
+def _refused(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tuning) -> State:
+    fresh = turn.epoch == state.epoch
+    refusals = state.refusals + 1 if fresh else max(1, state.refusals)
+    wait = CURVES[tuning.curve](
+        micros(tuning.cooldown), refusals, micros(tuning.longest_cooldown)
+    )
+    if attempt.retry_after is not None:
+        wait = micros(attempt.retry_after)
+    state = replace(state, cooldown_until=_later(state, now + wait))
+    if not fresh:
+        return state
+    held = replace(
+        state.voided(now),
+        ceiling=min(_ceiling(state, now, tuning), micros(tuning.slowest)),
+        age=0,
+        refusals=refusals,
+    )
+    return _failed(held, turn, now, tuning)
+
+
+def _ceiling(state: State, now: int, tuning: Tuning) -> int:
+    """The spacing that was too fast: twice the present one where the probe was refused too."""
+    present = _present(state, tuning)
+    if state.refusals:
+        return 2 * present
+    return refused_at(present, state.granted, now - state.refused_at)
+
+
+def _present(state: State, tuning: Tuning) -> int:
+    """Where no spacing is configured and none was learned, that of the fastest limit."""
+    return state.distance(tuning) or min(one.pace.interval for one in state.meters)
+
+
+def _served(state: State, turn: Turn) -> State:
+    if state.opened_until and not turn.probe:
+        return state
+    return replace(state, failures=0, refusals=0, opened_until=0, probe_until=0)
+
+
+def _failed(state: State, turn: Turn, now: int, tuning: Tuning) -> State:
+    failures = state.failures + 1
+    if turn.probe or failures >= tuning.failures:
+        return replace(_opened(state, now, tuning), failures=failures)
+    return replace(state, failures=failures)
+
+
+def _opened(state: State, now: int, tuning: Tuning) -> State:
+    opened = replace(state, opened_until=now + micros(tuning.opened), probe_until=0)
+    return opened.voided(now)

@@ -1,0 +1,199 @@
+"""The rows of a provider: reading them under a lock, writing back what changed, setting limits.
+
+Not here: what a state means (state) and the log of requests (log). On Postgres all instants are the
+database's own clock, read after any wait for the lock, so that all hosts agree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    literal,
+    null,
+    select,
+    update,
+)
+
+from marketdata_pipeline.database.dialect import (
+    insert_missing,
+    is_postgres,
+    server_clock,
+    upsert,
+    wall_micros,
+)
+from marketdata_pipeline.database.metadata import budgets, governor, meters
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import Budget, Limits
+from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.errors import StoreError
+from marketdata_pipeline.governor.budget import Day
+from marketdata_pipeline.governor.gcra import Meter, Pace, pace_of
+from marketdata_pipeline.governor.state import State
+from marketdata_pipeline.governor.tuning import micros
+
+_PLAIN = tuple(
+    one.name for one in fields(State) if one.name not in {"key", "meters", "day"}
+)
+"""The numbers of a state, each a column of its own."""
+
+
+def enter(connection: Connection, key: str, limits: Limits) -> None:
+    """Make the rows of a key, or give those that are there other limits; what was taken stays."""
+    state = dict.fromkeys(_PLAIN, 0) | {"key": key}
+    insert_missing(connection, governor, state)
+    spaced = update(governor).where(governor.c.key == key)
+    connection.execute(spaced.values(spacing=micros(limits.spacing)))
+    windows = {micros(one.window): pace_of(one) for one in limits.rates}
+    for window, pace in windows.items():
+        rate = {"interval": pace.interval, "tau": pace.tau}
+        insert_missing(connection, meters, {"key": key, "window": window, "tat": 0, **rate})
+        same = and_(meters.c.key == key, meters.c.window == window)
+        connection.execute(update(meters).where(same).values(rate))
+    gone = and_(meters.c.key == key, meters.c.window.not_in(list(windows)))
+    connection.execute(delete(meters).where(gone))
+    if limits.budget is None:
+        connection.execute(delete(budgets).where(budgets.c.key == key))
+        return
+    day = {"zone": limits.budget.zone, "credits": limits.budget.credits}
+    insert_missing(connection, budgets, {"key": key, "used": 0, "until": 0, **day})
+    connection.execute(update(budgets).where(budgets.c.key == key).values(day))
+
+
+def locked(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
+    """Now, and the states of these keys in this order, which nobody else changes meanwhile.
+
+    Raises:
+        StoreError: one of them is not registered.
+    """
+    for key in sorted(set(keys)):
+        connection.execute(_lock(postgres=is_postgres(connection)), {"of": key})
+    return _read(connection, clock, keys)
+
+
+def looked_at(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
+    """The same without a lock: what is true at this moment."""
+    return _read(connection, clock, keys)
+
+
+def known(connection: Connection) -> list[str]:
+    """Every key that was ever registered."""
+    return list(connection.execute(select(governor.c.key).order_by(governor.c.key)).scalars())
+
+
+def epoch(connection: Connection, keys: Sequence[str]) -> int:
+    """The sum of the keys' epochs: it is another one as soon as any of them is."""
+    found = (connection.execute(_epoch(), {"of": key}).scalar() for key in keys)
+    return sum(int(one or 0) for one in found)
+
+
+def save(connection: Connection, before: State, after: State) -> None:
+    """Write what changed."""
+    changed = {
+        name: getattr(after, name)
+        for name in _PLAIN
+        if getattr(after, name) != getattr(before, name)
+    }
+    if changed:
+        connection.execute(_set_state(tuple(changed)), {"of": after.key, **changed})
+    moved = [
+        {"of": after.key, "long": new.window, "to": new.tat}
+        for old, new in zip(before.meters, after.meters, strict=True)
+        if new.tat != old.tat
+    ]
+    for one in moved:
+        connection.execute(_set_meter(), one)
+    if after.day is not None and after.day != before.day:
+        used = {"of": after.key, "spent": after.day.used, "end": after.day.until}
+        connection.execute(_set_day(), used)
+
+
+def _read(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
+    postgres = is_postgres(connection)
+    now = 0 if postgres else to_micros(clock.wall_now())
+    states = []
+    for key in keys:
+        rows = connection.execute(_state(postgres=postgres), {"of": key}).mappings().all()
+        if not rows:
+            raise StoreError(f"the governor does not know {key}; register its limits first")
+        now = max(now, int(rows[0]["wall"] or 0))
+        states.append(_state_of([dict(one) for one in rows]))
+    return now or wall_micros(connection, clock), states
+
+
+def _state_of(rows: list[dict[str, Any]]) -> State:
+    first = rows[0]
+    day = None
+    if first["credits"] is not None:
+        day = Day(Budget(first["credits"], first["zone"]), first["used"], first["until"])
+    return State(
+        key=first["key"],
+        meters=tuple(
+            Meter(one["window"], Pace(one["interval"], one["tau"]), one["meter_tat"])
+            for one in rows
+        ),
+        day=day,
+        **{name: first[name] for name in _PLAIN},
+    )
+
+
+@cache
+def _lock(*, postgres: bool) -> Select[Any]:
+    """SQLite's transaction has locked all of the catalog when it began."""
+    found = select(governor.c.key).where(governor.c.key == bindparam("of"))
+    return found.with_for_update() if postgres else found
+
+
+@cache
+def _state(*, postgres: bool) -> Select[Any]:
+    """All rows of a key in one answer; statements are made once, since making one is slow."""
+    joined = governor.join(meters, meters.c.key == governor.c.key)
+    joined = joined.outerjoin(budgets, budgets.c.key == governor.c.key)
+    wall = server_clock() if postgres else null()
+    return (
+        select(
+            governor,
+            meters.c.window,
+            meters.c.interval,
+            meters.c.tau,
+            meters.c.tat.label("meter_tat"),
+            budgets.c.zone,
+            budgets.c.credits,
+            budgets.c.used,
+            budgets.c.until,
+            wall.label("wall"),
+        )
+        .select_from(joined)
+        .where(governor.c.key == bindparam("of"))
+        .order_by(meters.c.window)
+    )
+
+
+@cache
+def _epoch() -> Select[Any]:
+    return select(governor.c.epoch).where(governor.c.key == bindparam("of"))
+
+
+@cache
+def _set_state(columns: tuple[str, ...]) -> Update:
+    values = {name: bindparam(name) for name in columns}
+    return update(governor).where(governor.c.key == bindparam("of")).values(values)
+
+
+@cache
+def _set_meter() -> Update:
+    same = and_(meters.c.key == bindparam("of"), meters.c.window == bindparam("long"))
+    return update(meters).where(same).values(tat=bindparam("to"))
+
+
+@cache
+def _set_day() -> Update:
+    same = budgets.c.key == bindparam("of")
+    return update(budgets).where(same).values(used=bindparam("spent"), until=bindparam("end"))
