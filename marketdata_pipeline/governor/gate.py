@@ -17,7 +17,7 @@ from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Attempt, Circuit, Effect, Ending, Turn
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros
+from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput, CircuitOpen, RateLimited
 from marketdata_pipeline.governor import log, rows
@@ -52,6 +52,35 @@ class _Recent:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the rows of one choice of keys say at one instant."""
+
+    now: int
+    states: tuple[State, ...]
+    found: Given | Held
+
+    @property
+    def key(self) -> str:
+        """The narrowest."""
+        return self.states[-1].key
+
+    @property
+    def epoch(self) -> int:
+        """Of all of them: it is another one as soon as any of theirs is."""
+        return sum(one.epoch for one in self.states)
+
+    @property
+    def at(self) -> int:
+        """The instant of the turn, or of asking again."""
+        return self.found.at if isinstance(self.found, Given) else self.found.look_at
+
+    @property
+    def order(self) -> tuple[bool, int, int]:
+        """A turn rather than none, the earliest, then of the key that was not used for longest."""
+        return isinstance(self.found, Held), self.at, self.states[-1].granted_at
+
+
+@dataclass(frozen=True, slots=True)
 class RowsGate:
     """One provider's gate; ``choices`` are the keys that count at once, for each credential."""
 
@@ -72,14 +101,15 @@ class RowsGate:
         share, follows = errand.priority.share, self._recent.again(series, self.clock.wall_now())
         left = micros(self.max_wait)
         while True:
-            now, keys, epoch, answer = self._ask(Wish(share, weight, follows, left))
-            at = answer.at if isinstance(answer, Given) else answer.look_at
-            if isinstance(answer, Held) and at - now > left:
-                raise self._refusal(answer, now)
-            self._sleep(at - now)
-            left = max(0, left - max(0, at - now))
-            if isinstance(answer, Given) and (at <= now or self._still(keys, epoch)):
-                return Turn(keys[-1], epoch, errand, series, probe=answer.probe)
+            answer = self._ask(Wish(share, weight, follows, left))
+            wait = max(0, answer.at - answer.now)
+            if isinstance(answer.found, Held) and wait > left:
+                raise self._refusal(answer.found, answer.now)
+            self._sleep(wait)
+            left = max(0, left - wait)
+            if isinstance(answer.found, Given) and (not wait or self._holds(answer)):
+                probe = answer.found.probe
+                return Turn(answer.key, answer.epoch, errand, series, probe=probe)
 
     def report(self, turn: Turn, attempt: Attempt) -> None:
         """See ``Gate.report``."""
@@ -119,42 +149,37 @@ class RowsGate:
             heeded[-1] = before, set_aside(after, now, self.tuning)
         return heeded
 
-    def _ask(self, wish: Wish) -> tuple[int, tuple[str, ...], int, Given | Held]:
-        """Now, the keys that answered, their epoch, and the answer; a turn that is given is kept."""
+    def _ask(self, wish: Wish) -> _Answer:
+        """What the rows say; a turn that they give is kept."""
 
-        def take(connection: Connection) -> tuple[int, tuple[str, ...], int, Given | Held]:
+        def take(connection: Connection) -> _Answer:
             every = list(dict.fromkeys(key for keys in self.choices for key in keys))
             now, found = rows.locked(connection, self.clock, every)
-            by_key = {one.key: one for one in found}
             for one in found:
                 _fits(one, wish)
-            best = min(self._answers(by_key, wish, now), key=_sooner)
-            keys, states, answer = best
-            if isinstance(answer, Given):
-                for before, after in zip(states, answer.states, strict=True):
+            by_key = {one.key: one for one in found}
+            answers = []
+            for keys in self.choices:
+                states = tuple(by_key[key] for key in keys)
+                answers.append(_Answer(now, states, reserve(states, wish, now, self.tuning)))
+            best = min(answers, key=lambda one: one.order)
+            if isinstance(best.found, Given):
+                for before, after in zip(best.states, best.found.states, strict=True):
                     rows.save(connection, before, after)
-            return now, keys, sum(one.epoch for one in states), answer
+            return best
 
         return retry.write(self.engine, self.clock, take)
 
-    def _answers(
-        self, by_key: dict[str, State], wish: Wish, now: int
-    ) -> list[tuple[tuple[str, ...], list[State], Given | Held]]:
-        answers = []
-        for keys in self.choices:
-            states = [by_key[key] for key in keys]
-            answers.append((keys, states, reserve(states, wish, now, self.tuning)))
-        return answers
-
     def _sleep(self, wait: int) -> None:
-        if wait > 0:
+        if wait:
             self.waiting(wait / _SECOND)
             self.clock.sleep(wait / _SECOND)
 
-    def _still(self, keys: tuple[str, ...], epoch: int) -> bool:
-        """Whether a turn that was given ahead of time holds."""
+    def _holds(self, answer: _Answer) -> bool:
+        """Whether a turn that was given ahead of time was not voided since."""
         with reading(self.engine) as connection:
-            return rows.epoch(connection, keys) == epoch
+            keys = [one.key for one in answer.states]
+            return rows.epoch(connection, keys) == answer.epoch
 
     def _refusal(self, held: Held, now: int) -> RateLimited:
         provider = self.choices[0][0].partition("/")[0]
@@ -172,16 +197,6 @@ class RowsGate:
             retry_at=at,
             provider=provider,
         )
-
-
-def _sooner(
-    answer: tuple[tuple[str, ...], list[State], Given | Held],
-) -> tuple[bool, int, int]:
-    """A turn rather than none, the earliest, then of the key that was not used for longest."""
-    _, states, found = answer
-    if isinstance(found, Given):
-        return False, found.at, states[-1].granted_at
-    return True, found.look_at, states[-1].granted_at
 
 
 def _fits(state: State, wish: Wish) -> None:

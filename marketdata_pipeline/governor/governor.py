@@ -77,9 +77,7 @@ class Governor:
             waiting: told the seconds before each wait.
         """
         choices = tuple((one,) if isinstance(one, str) else tuple(one) for one in keys)
-        return RowsGate(
-            self.engine, self.clock, choices, max_wait, waiting or _silent, self.tuning
-        )
+        return RowsGate(self.engine, self.clock, choices, max_wait, waiting or _silent, self.tuning)
 
 
 def turns_of(state: State, now: int, tuning: Tuning) -> Turns:

@@ -5,7 +5,7 @@ Not here: the log of requests (log), reading and writing states (rows). Pure fun
 
 from dataclasses import replace
 
-from marketdata_pipeline.domain.gate import Attempt, Effect, Ending, Turn
+from marketdata_pipeline.domain.gate import Attempt, Effect, Turn
 from marketdata_pipeline.governor.backoff import CURVES
 from marketdata_pipeline.governor.easing import refused_at
 from marketdata_pipeline.governor.state import State
@@ -78,9 +78,7 @@ def _believed(state: State, attempt: Attempt, now: int) -> State:
 def _refused(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tuning) -> State:
     fresh = turn.epoch == state.epoch
     refusals = state.refusals + 1 if fresh else max(1, state.refusals)
-    wait = CURVES[tuning.curve](
-        micros(tuning.cooldown), refusals, micros(tuning.longest_cooldown)
-    )
+    wait = CURVES[tuning.curve](micros(tuning.cooldown), refusals, micros(tuning.longest_cooldown))
     if attempt.retry_after is not None:
         wait = micros(attempt.retry_after)
     state = replace(state, cooldown_until=_later(state, now + wait))

@@ -1,4 +1,4 @@
-"""Giving a turn: from the state of a provider and a wish to the new state, or to what is in the way.
+"""Giving a turn: from a provider's state and a wish to the new state, or to what is in the way.
 
 Not here: reading and writing states (rows), waiting (gate). Pure functions of plain values.
 """
@@ -72,7 +72,7 @@ def reserve(states: Sequence[State], wish: Wish, now: int, tuning: Tuning) -> Gi
     if at - now > wish.longest or (probe and at > now):
         return Held(at, at)
     if at > now and wish.share < 1:
-        free = max(_place_at(one, wish, at, now, tuning) for one in states)
+        free = max(_place_at(one, wish, at, tuning) for one in states)
         if free > now:
             return Held(min(at, free), at)
     taken = tuple(_taken(one, wish, at, now, tuning) for one in states)
@@ -104,7 +104,7 @@ def _spaced(state: State, wish: Wish, tuning: Tuning) -> int:
     return state.tat - int((1 - FOLLOWING) * state.distance(tuning))
 
 
-def _place_at(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> int:
+def _place_at(state: State, wish: Wish, at: int, tuning: Tuning) -> int:
     """From when on a turn for ``at`` leaves urgent callers theirs; now or before: at once."""
     distance = state.distance(tuning)
     spaced = max(_spaced(state, wish, tuning), at) + distance
@@ -126,12 +126,12 @@ def _room(tuning: Tuning, tau: int, interval: int) -> int:
 def _taken(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> State:
     """The state with the turn."""
     distance = state.distance(tuning)
-    idle = at - state.granted_at > micros(tuning.idle) and state.cooldown_until < state.granted_at
+    idle = at - state.granted_at > micros(tuning.idle) and state.cooldown_until <= state.granted_at
     age = 0
     if state.ceiling:
         used = min(max(0, at - state.granted_at), max(_IN_USE, 2 * distance))
         age = state.age + used
-    probing = {"probe_until": now + micros(tuning.probe)} if state.opened_until else {}
+    probe = now + micros(tuning.probe) if state.opened_until else state.probe_until
     return replace(
         state,
         tat=max(_spaced(state, wish, tuning), at) + distance,
@@ -141,6 +141,5 @@ def _taken(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> State
         refused_at=at if idle else state.refused_at,
         granted_at=max(at, state.granted_at),
         age=age,
-        **probing,
+        probe_until=probe,
     )
-

@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    literal,
     null,
     select,
     update,
@@ -26,7 +25,6 @@ from marketdata_pipeline.database.dialect import (
     insert_missing,
     is_postgres,
     server_clock,
-    upsert,
     wall_micros,
 )
 from marketdata_pipeline.database.metadata import budgets, governor, meters
@@ -39,9 +37,7 @@ from marketdata_pipeline.governor.gcra import Meter, Pace, pace_of
 from marketdata_pipeline.governor.state import State
 from marketdata_pipeline.governor.tuning import micros
 
-_PLAIN = tuple(
-    one.name for one in fields(State) if one.name not in {"key", "meters", "day"}
-)
+_PLAIN = tuple(one.name for one in fields(State) if one.name not in {"key", "meters", "day"})
 """The numbers of a state, each a column of its own."""
 
 
@@ -65,6 +61,19 @@ def enter(connection: Connection, key: str, limits: Limits) -> None:
     day = {"zone": limits.budget.zone, "credits": limits.budget.credits}
     insert_missing(connection, budgets, {"key": key, "used": 0, "until": 0, **day})
     connection.execute(update(budgets).where(budgets.c.key == key).values(day))
+
+
+def entered(connection: Connection, key: str, limits: Limits) -> bool:
+    """Whether the rows of a key are there with these limits."""
+    found = connection.execute(_state(postgres=False), {"of": key}).mappings().all()
+    if not found:
+        return False
+    state = _state_of([dict(one) for one in found])
+    paces = {micros(one.window): pace_of(one) for one in limits.rates}
+    same = state.spacing == micros(limits.spacing) and paces == {
+        one.window: one.pace for one in state.meters
+    }
+    return same and limits.budget == (None if state.day is None else state.day.budget)
 
 
 def locked(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
@@ -183,7 +192,7 @@ def _epoch() -> Select[Any]:
 
 @cache
 def _set_state(columns: tuple[str, ...]) -> Update:
-    values = {name: bindparam(name) for name in columns}
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
     return update(governor).where(governor.c.key == bindparam("of")).values(values)
 
 

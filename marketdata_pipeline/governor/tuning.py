@@ -5,7 +5,7 @@ Not here: providers' limits (limits). All of them can be scaled at once, for tes
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from marketdata_pipeline.domain.ranges import MICROSECOND
 
@@ -39,7 +39,7 @@ class Tuning:
     longest_cooldown: timedelta = timedelta(minutes=5)
     curve: str = "exponential"
     block: timedelta = timedelta(minutes=5)
-    plateau: timedelta = timedelta(seconds=45)
+    plateau: timedelta = timedelta(seconds=35)
     slowest: timedelta = timedelta(seconds=30)
     idle: timedelta = timedelta(seconds=60)
     window: int = 100
@@ -52,7 +52,7 @@ class Tuning:
 
     def scaled(self, factor: float) -> Self:
         """The same with every time that much as long."""
-        times = {
+        times: dict[str, Any] = {
             name: value * factor
             for name in self.__slots__
             if isinstance(value := getattr(self, name), timedelta)
