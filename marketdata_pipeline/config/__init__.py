@@ -35,6 +35,7 @@ from marketdata_pipeline.config.values import (
     setting,
 )
 from marketdata_pipeline.domain.timeframe import DEFAULT_TIMEFRAMES, Timeframe
+from marketdata_pipeline.domain.tuning import Tuning
 from marketdata_pipeline.errors import SettingsError
 
 _LONGEST_SHOWN: Final = 60
@@ -129,6 +130,49 @@ class Settings(BaseSettings):
     yahoo_burst: int = setting(
         200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
     )
+    yahoo_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(seconds=0.8),
+        "Least seconds between two requests to Yahoo, inside a burst too; a home that replays asks "
+        "its simulator without them.",
+        "seconds, 0 to 30",
+        ge=timedelta(0),
+        le=timedelta(seconds=30),
+    )
+    cooldown: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(seconds=30),
+        "Seconds without requests after a 429 that does not say how long to wait.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+    cooldown_curve: Annotated[Literal["exponential", "linear"], BeforeValidator(as_lower)] = (
+        setting(
+            "exponential",
+            "How these seconds grow with each such 429 in a row.",
+            "one of exponential, linear",
+        )
+    )
+    cooldown_longest: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(minutes=5),
+        "The most of them; also the seconds without requests after a page that turns this address "
+        "away.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+    breaker_failures: int = setting(
+        5, "Failures in a row after which nobody asks a provider.", "1 to 1000", ge=1, le=1000
+    )
+    breaker_open: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(minutes=5),
+        "Seconds until one request tries whether the provider is back.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
+    slowest_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(seconds=30),
+        "The most seconds between two requests that a provider's refusals lead to.",
+        "seconds, 1 or more",
+        ge=timedelta(seconds=1),
+    )
     connect_timeout: float = setting(
         8.0, "Seconds to wait for a connection.", "above 0, up to 120", gt=0, le=120
     )
@@ -174,6 +218,19 @@ class Settings(BaseSettings):
     def simulator_url(self) -> str:
         """Base URL of the simulator, on loopback."""
         return f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def tuning(self) -> Tuning:
+        """How the governor backs off and comes back."""
+        return Tuning(
+            cooldown=self.cooldown,
+            curve=self.cooldown_curve,
+            longest_cooldown=self.cooldown_longest,
+            block=self.cooldown_longest,
+            failures=self.breaker_failures,
+            opened=self.breaker_open,
+            slowest=self.slowest_spacing,
+        )
 
     @property
     def database(self) -> str | None:

@@ -5,7 +5,7 @@ Not here: what the objects do.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import dagster as dg
@@ -13,9 +13,10 @@ import dagster as dg
 from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.gate import Limits, RateLimit
 from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
@@ -132,9 +133,9 @@ def _upkeep(settings: Settings, home: Home) -> Upkeep:
 
 def _connected(kind: type[Provider], settings: Settings, home: Home, waits: Waits) -> Provider:
     """A provider of the registry behind its gate; a replay home reaches the simulator instead."""
-    governor = Governor(home.engine, home.clock)
-    governor.register(kind.name, _limit(kind, settings))
+    governor = Governor(home.engine, home.clock, settings.tuning)
     replay = home.mode is Mode.REPLAY
+    governor.register(kind.name, _limits(kind.name, settings, replay=replay))
     reach = Reach(
         simulator=settings.simulator_url if replay else None,
         connect=settings.connect_timeout,
@@ -144,10 +145,14 @@ def _connected(kind: type[Provider], settings: Settings, home: Home, waits: Wait
     return kind.connected(gate, home.clock, reach)
 
 
-def _limit(kind: type[Provider], settings: Settings) -> RateLimit:
-    """The provider's own limit, unless a setting says another."""
-    said = {"yahoo": (settings.yahoo_requests_per_hour, settings.yahoo_burst)}
-    if kind.name not in said:
-        return kind.rate_limit
-    requests, burst = said[kind.name]
-    return RateLimit(requests, timedelta(hours=1), burst)
+def _limits(name: str, settings: Settings, *, replay: bool) -> Limits:
+    """The provider's own limits, unless a setting says others.
+
+    Spacing is a courtesy to a server on the internet: a simulator on this machine needs none.
+    """
+    limits = LIMITS[name].limits
+    if name == "yahoo":
+        hour = timedelta(hours=1)
+        rate = RateLimit(settings.yahoo_requests_per_hour, hour, settings.yahoo_burst)
+        limits = replace(limits, rates=(rate,), spacing=settings.yahoo_spacing)
+    return replace(limits, spacing=timedelta(0)) if replay else limits

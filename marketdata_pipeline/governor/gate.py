@@ -19,13 +19,13 @@ from marketdata_pipeline.domain.gate import Attempt, Circuit, Effect, Ending, Tu
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.errors import BadInput, CircuitOpen, RateLimited
 from marketdata_pipeline.governor import log, rows
 from marketdata_pipeline.governor.gcra import burst_of
 from marketdata_pipeline.governor.heeding import heed, indifferent, set_aside, slowed
 from marketdata_pipeline.governor.reserving import Given, Held, Wish, reserve
 from marketdata_pipeline.governor.state import State
-from marketdata_pipeline.governor.tuning import Tuning, micros
 
 _SECOND = 1_000_000
 

@@ -14,12 +14,12 @@ from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Circuit, Gate, Limits, Turns
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros
+from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor import rows
 from marketdata_pipeline.governor.gate import RowsGate
 from marketdata_pipeline.governor.gcra import burst_of, most_within
 from marketdata_pipeline.governor.reserving import Given, Wish, reserve
 from marketdata_pipeline.governor.state import State
-from marketdata_pipeline.governor.tuning import Tuning, micros
 
 _HOUR = timedelta(hours=1)
 _LONGEST = micros(timedelta(days=400))

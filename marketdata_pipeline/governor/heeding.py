@@ -6,10 +6,10 @@ Not here: the log of requests (log), reading and writing states (rows). Pure fun
 from dataclasses import replace
 
 from marketdata_pipeline.domain.gate import Attempt, Effect, Turn
+from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.backoff import CURVES
 from marketdata_pipeline.governor.easing import refused_at
 from marketdata_pipeline.governor.state import State
-from marketdata_pipeline.governor.tuning import Tuning, micros
 
 _FEWEST_OUTCOMES = 20
 """A share of fewer requests says nothing."""

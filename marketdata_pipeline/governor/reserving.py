@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from marketdata_pipeline.domain.gate import Circuit
+from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.state import State
-from marketdata_pipeline.governor.tuning import Tuning, micros
 
 URGENT_TURNS = 5
 """So many of the most urgent turns there must be at once, whoever else waits."""
@@ -106,9 +106,10 @@ def _spaced(state: State, wish: Wish, tuning: Tuning) -> int:
 
 def _place_at(state: State, wish: Wish, at: int, tuning: Tuning) -> int:
     """From when on a turn for ``at`` leaves urgent callers theirs; now or before: at once."""
-    distance = state.distance(tuning)
-    spaced = max(_spaced(state, wish, tuning), at) + distance
-    ahead = [spaced - _room(tuning, 0, distance)]
+    ahead = []
+    if distance := state.distance(tuning):
+        spaced = max(_spaced(state, wish, tuning), at) + distance
+        ahead.append(spaced - _room(tuning, 0, distance))
     for one in state.meters:
         tat = one.taken(at, wish.weight).tat
         ahead.append(tat - _room(tuning, one.pace.tau, one.pace.interval))
@@ -134,7 +135,7 @@ def _taken(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> State
     probe = now + micros(tuning.probe) if state.opened_until else state.probe_until
     return replace(
         state,
-        tat=max(_spaced(state, wish, tuning), at) + distance,
+        tat=max(_spaced(state, wish, tuning), at) + distance if distance else state.tat,
         meters=tuple(one.taken(at, wish.weight) for one in state.meters),
         day=None if state.day is None else state.day.taken(at, wish.weight),
         granted=1 if idle else state.granted + 1,

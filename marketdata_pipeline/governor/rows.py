@@ -31,11 +31,11 @@ from marketdata_pipeline.database.metadata import budgets, governor, meters
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Budget, Limits
 from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.domain.tuning import micros
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.governor.budget import Day
 from marketdata_pipeline.governor.gcra import Meter, Pace, pace_of
 from marketdata_pipeline.governor.state import State
-from marketdata_pipeline.governor.tuning import micros
 
 _PLAIN = tuple(one.name for one in fields(State) if one.name not in {"key", "meters", "day"})
 """The numbers of a state, each a column of its own."""
@@ -104,24 +104,29 @@ def epoch(connection: Connection, keys: Sequence[str]) -> int:
 
 
 def save(connection: Connection, before: State, after: State) -> None:
-    """Write what changed."""
-    changed = {
+    """Write what changed; in one statement where there is a server."""
+    values: dict[str, Any] = {
         name: getattr(after, name)
         for name in _PLAIN
         if getattr(after, name) != getattr(before, name)
     }
-    if changed:
-        connection.execute(_set_state(tuple(changed)), {"of": after.key, **changed})
+    columns = tuple(values)
     moved = [
-        {"of": after.key, "long": new.window, "to": new.tat}
+        new.window
         for old, new in zip(before.meters, after.meters, strict=True)
         if new.tat != old.tat
     ]
-    for one in moved:
-        connection.execute(_set_meter(), one)
-    if after.day is not None and after.day != before.day:
-        used = {"of": after.key, "spent": after.day.used, "end": after.day.until}
-        connection.execute(_set_day(), used)
+    tats = {one.window: one.tat for one in after.meters}
+    values |= {f"tat_{window}": tats[window] for window in moved}
+    spent = after.day is not None and after.day != before.day
+    if after.day is not None:
+        values |= {"spent": after.day.used, "end": after.day.until}
+    if not (columns or moved or spent):
+        return
+    values["of"] = after.key
+    parts = _parts(columns, tuple(moved), spent=spent)
+    for one in [_joined(parts)] if is_postgres(connection) else parts:
+        connection.execute(one, values)
 
 
 def _read(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
@@ -191,18 +196,30 @@ def _epoch() -> Select[Any]:
 
 
 @cache
-def _set_state(columns: tuple[str, ...]) -> Update:
-    values: dict[str, Any] = {name: bindparam(name) for name in columns}
-    return update(governor).where(governor.c.key == bindparam("of")).values(values)
+def _parts(
+    columns: tuple[str, ...], windows: tuple[int, ...], *, spent: bool
+) -> tuple[Update, ...]:
+    """The statements that write these columns, these meters, and the day; the state's last."""
+    of: Any = bindparam("of")
+    parts = [
+        update(meters)
+        .where(meters.c.key == of, meters.c.window == window)
+        .values(tat=bindparam(f"tat_{window}"))
+        for window in windows
+    ]
+    if spent:
+        day: dict[str, Any] = {"used": bindparam("spent"), "until": bindparam("end")}
+        parts.append(update(budgets).where(budgets.c.key == of).values(day))
+    if columns:
+        plain: dict[str, Any] = {name: bindparam(name) for name in columns}
+        parts.append(update(governor).where(governor.c.key == of).values(plain))
+    return tuple(parts)
 
 
 @cache
-def _set_meter() -> Update:
-    same = and_(meters.c.key == bindparam("of"), meters.c.window == bindparam("long"))
-    return update(meters).where(same).values(tat=bindparam("to"))
-
-
-@cache
-def _set_day() -> Update:
-    same = budgets.c.key == bindparam("of")
-    return update(budgets).where(same).values(used=bindparam("spent"), until=bindparam("end"))
+def _joined(parts: tuple[Update, ...]) -> Update:
+    """All of them as one statement: a server answers each with a message of its own."""
+    last = parts[-1]
+    for number, one in enumerate(parts[:-1]):
+        last = last.add_cte(one.returning(one.table.c.key).cte(f"part_{number}"))
+    return last

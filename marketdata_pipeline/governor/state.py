@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from marketdata_pipeline.domain.gate import Circuit
+from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.budget import Day
 from marketdata_pipeline.governor.easing import spacing_at
 from marketdata_pipeline.governor.gcra import Meter
-from marketdata_pipeline.governor.tuning import Tuning, micros
 
 
 @dataclass(frozen=True, slots=True)

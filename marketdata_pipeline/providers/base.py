@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import Contact
-from marketdata_pipeline.domain.gate import Gate, RateLimit
+from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -54,7 +54,6 @@ class Provider(ABC):
 
     name: ClassVar[str]
     timeframes: ClassVar[Mapping[Timeframe, Capability]]
-    rate_limit: ClassVar[RateLimit]
     keys: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

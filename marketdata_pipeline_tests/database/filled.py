@@ -54,6 +54,36 @@ _CHUNK = {
     "checksum": sha256(bytes(range(256))).hexdigest(),
     "superseded_at": None,
 }
+_GOVERNOR = {
+    "key": "yahoo",
+    "tat": 1,
+    "cooldown_until": 2,
+    "interval": 3,  # before revision 0005, as tau
+    "tau": 4,
+    "spacing": 2**40 + 1,
+    "epoch": 5,
+    "refusals": 6,
+    "refused_at": 7,
+    "granted": 8,
+    "granted_at": 2**53 + 1,
+    "ceiling": 9,
+    "age": 10,
+    "failures": 11,
+    "eased_at": 12,
+    "opened_until": 13,
+    "probe_until": 14,
+}
+_REQUEST = {
+    "key": "fmp/second",
+    "series": "AAPL|1d",
+    "priority": "urgent",
+    "attempt": 2,
+    "run_id": "run",
+    "ending": "timeout",
+    "status": 0,
+    "ended_at": 2**53 + 1,
+    "took": 25_000_000,
+}
 _VALUES = {
     f"{when}_{name}": 0.1 + 0.2
     for when in ("old", "new")
@@ -88,7 +118,23 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"id": 1, "mode": "replay", "history": "recorded", "market_start": 10, "wall_start": 20}
         | {"created_at": 30, "seed": None, "catalog": NAME}
     ],
-    "governor": [{"key": "yahoo", "tat": 1, "cooldown_until": 2, "interval": 3, "tau": 4}],
+    "governor": [_GOVERNOR],
+    "meters": [
+        {"key": "yahoo", "window": 3_600_000_000, "tat": 2**53 + 1, "interval": 3, "tau": 4},
+        {"key": "yahoo", "window": 1_000_000, "tat": 1, "interval": 7, "tau": 0},
+    ],
+    "budgets": [
+        {"key": "fmp/second", "zone": "America/New_York", "credits": 250, "used": 3}
+        | {"until": 2**53 + 1}
+    ],
+    "requests": [
+        {"id": 1, **_REQUEST},
+        {"id": 6, **_REQUEST, "series": None, "run_id": None, "ending": "answered", "status": 200},
+    ],
+    "flights": [
+        {"instrument": "AAPL", "holder": "host:1:0f", "until": 2**53 + 1, "ended_at": 4},
+        {"instrument": "BTC-USD", "holder": "", "until": 0, "ended_at": 5},
+    ],
     "instruments": [
         {"id": 1, "key": "AAPL", "asset_class": "equity", "venue": "XNYS", "currency": "USD"}
         | {"first_trade": "1980-12-12"},

@@ -12,7 +12,7 @@ from marketdata_pipeline.database.dialect import (
     wall_micros,
 )
 from marketdata_pipeline.database.engine import reading, writing
-from marketdata_pipeline.database.metadata import governor
+from marketdata_pipeline.database.metadata import meters
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline_tests.fakes import FrozenClock
 
@@ -39,22 +39,22 @@ def test_the_greatest_of_three_values(engine: Engine) -> None:
 
 def test_any_number_of_keys_is_one_condition(engine: Engine) -> None:
     keys = [f"key '{number}\"" for number in range(100_000)]
-    row = {"tat": 0, "cooldown_until": 0, "interval": 1, "tau": 0}
+    row = {"window": 60, "tat": 0, "interval": 1, "tau": 0}
     with writing(engine) as connection:
         for key in (keys[0], keys[-1], "another"):
-            insert_missing(connection, governor, row | {"key": key})
+            insert_missing(connection, meters, row | {"key": key})
         for wanted, expected in ((keys, {keys[0], keys[-1]}), ([], set())):
-            found = select(governor.c.key).where(one_of(connection, governor.c.key, wanted))
+            found = select(meters.c.key).where(one_of(connection, meters.c.key, wanted))
             assert set(connection.execute(found).scalars()) == expected
 
 
 def test_a_row_is_inserted_once_and_upserted_whole(engine: Engine) -> None:
-    row = {"key": "yahoo", "tat": 1, "cooldown_until": 2, "interval": 3, "tau": 4}
+    row = {"key": "yahoo", "window": 60, "tat": 1, "interval": 3, "tau": 4}
     with writing(engine) as connection:
-        insert_missing(connection, governor, row)
-        insert_missing(connection, governor, row | {"tat": 9})
-        assert connection.execute(select(governor.c.tat)).scalars().all() == [1]
-        upsert(connection, governor, ("key",), [row | {"tat": 7}, row | {"key": "other"}])
-        upsert(connection, governor, ("key",), [])
-        found = connection.execute(select(governor.c.key, governor.c.tat)).all()
+        insert_missing(connection, meters, row)
+        insert_missing(connection, meters, row | {"tat": 9})
+        assert connection.execute(select(meters.c.tat)).scalars().all() == [1]
+        upsert(connection, meters, ("key", "window"), [row | {"tat": 7}, row | {"key": "other"}])
+        upsert(connection, meters, ("key", "window"), [])
+        found = connection.execute(select(meters.c.key, meters.c.tat)).all()
         assert sorted(map(tuple, found)) == [("other", 1), ("yahoo", 7)]

@@ -5,15 +5,15 @@ import pytest
 from sqlalchemy import Engine, func, insert, make_url, select, text
 
 from marketdata_pipeline.database.engine import Busy, open_engine, reading, shown, writing
-from marketdata_pipeline.database.metadata import governor
+from marketdata_pipeline.database.metadata import meters
 from marketdata_pipeline.errors import BadInput, StoreError
 
-ROW = {"key": "yahoo", "tat": 0, "cooldown_until": 0, "interval": 1, "tau": 0}
+ROW = {"key": "yahoo", "window": 60, "tat": 0, "interval": 1, "tau": 0}
 
 
 def rows(engine: Engine) -> int:
     with reading(engine) as connection:
-        return connection.execute(select(func.count()).select_from(governor)).scalar_one()
+        return connection.execute(select(func.count()).select_from(meters)).scalar_one()
 
 
 def impatient(url: str) -> Engine:
@@ -64,19 +64,19 @@ def test_sqlite_keeps_acknowledged_commits_over_a_power_cut(tmp_path: Path) -> N
 
 def test_what_is_written_is_read_and_what_raises_is_rolled_back(engine: Engine) -> None:
     with writing(engine) as connection:
-        connection.execute(insert(governor).values(ROW))
+        connection.execute(insert(meters).values(ROW))
     with pytest.raises(KeyError), writing(engine) as connection:  # noqa: PT012 - one transaction
-        connection.execute(insert(governor).values(ROW | {"key": "other"}))
+        connection.execute(insert(meters).values(ROW | {"key": "other"}))
         raise KeyError
     assert rows(engine) == 1
 
 
 def test_a_reader_sees_one_state_while_others_write(engine: Engine) -> None:
-    count = select(func.count()).select_from(governor)
+    count = select(func.count()).select_from(meters)
     with reading(engine) as connection:
         assert connection.execute(count).scalar_one() == 0
         with writing(engine) as other:
-            other.execute(insert(governor).values(ROW))
+            other.execute(insert(meters).values(ROW))
         assert connection.execute(count).scalar_one() == 0
     assert rows(engine) == 1
 
@@ -93,9 +93,9 @@ def test_a_reader_cannot_write_on_postgres(postgres_url: str) -> None:
 def test_a_held_lock_is_busy_and_not_a_broken_catalog(engine: Engine, database_url: str) -> None:
     other = impatient(database_url)
     with writing(engine) as connection:
-        connection.execute(insert(governor).values(ROW))
+        connection.execute(insert(meters).values(ROW))
         with pytest.raises(Busy, match="busy"), writing(other) as second:
-            second.execute(insert(governor).values(ROW))
+            second.execute(insert(meters).values(ROW))
     other.dispose()
 
 
@@ -142,10 +142,10 @@ def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
 
 def test_a_broken_constraint_is_a_store_error(engine: Engine) -> None:
     with (
-        pytest.raises(StoreError, match="ck_governor_rate"),
+        pytest.raises(StoreError, match="ck_meters_rate"),
         writing(engine) as connection,
     ):
-        connection.execute(insert(governor).values(ROW | {"interval": 0}))
+        connection.execute(insert(meters).values(ROW | {"interval": 0}))
     assert rows(engine) == 0
 
 

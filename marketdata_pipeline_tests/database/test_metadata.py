@@ -7,12 +7,17 @@ from sqlalchemy import Engine, ForeignKey, Table, delete, insert, text
 from marketdata_pipeline.database.engine import open_engine, writing
 from marketdata_pipeline.database.metadata import (
     actions,
+    budgets,
     chunks,
     coverage,
     fetches,
+    flights,
+    governor,
     home,
     instruments,
     metadata,
+    meters,
+    requests,
     restatements,
     series,
 )
@@ -69,6 +74,19 @@ RESTATEMENT = {
     "reason": "settled",
     "recorded_at": 10,
 }
+GOVERNOR = {"key": "yahoo"} | {one.name: 0 for one in governor.columns if one.name != "key"}
+METER = {"key": "yahoo", "window": 60, "tat": 0, "interval": 1, "tau": 0}
+BUDGET = {"key": "fmp/second", "zone": "UTC", "credits": 1, "used": 0, "until": 0}
+REQUEST = {
+    "key": "yahoo",
+    "priority": "held",
+    "attempt": 1,
+    "ending": "answered",
+    "status": 200,
+    "ended_at": 10,
+    "took": 0,
+}
+FLIGHT = {"instrument": "AAPL", "holder": "", "until": 0, "ended_at": 0}
 
 CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (home, LIVE, {"id": 2}),
@@ -96,6 +114,19 @@ CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (restatements, RESTATEMENT, {"new_fetch_id": 99}),
     (actions, ACTION, {"kind": "merger"}),
     (actions, ACTION, {"fetch_id": 99}),
+    *(
+        (governor, GOVERNOR, {name: -1})
+        for name in ("spacing", "ceiling", "age", "refusals", "granted", "failures")
+    ),
+    (governor, GOVERNOR, {"tat": None}),
+    (meters, METER, {"interval": 0}),
+    (meters, METER, {"tau": -1}),
+    (budgets, BUDGET, {"credits": 0}),
+    (budgets, BUDGET, {"used": -1}),
+    (requests, REQUEST, {"took": -1}),
+    (requests, REQUEST, {"attempt": 0}),
+    (requests, REQUEST, {"ending": None}),
+    (flights, FLIGHT, {"holder": None}),
 ]
 """A table, a row that it takes, and what turns that row into one that it refuses."""
 
@@ -139,6 +170,7 @@ def test_the_id_of_a_deleted_row_is_never_given_again(
         "fetches": [FETCH, FETCH],
         "chunks": [CHUNK, CHUNK],
         "restatements": [RESTATEMENT, RESTATEMENT],
+        "requests": [REQUEST, REQUEST],
     }
     first, second = ({**row} for row in rows[table.name])
     first.pop("id", None)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, TextClause, inspect, text
+from sqlalchemy import Connection, Engine, TextClause, insert, inspect, text
 
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.metadata import REVISIONS, metadata
@@ -293,3 +293,63 @@ def test_fetches_of_the_third_version_say_which_version_they_made(database_url: 
         assert found.all() == [(1, 1, 5, 14), (2, None, None, None), (3, 2, 12, 13)]
         assert connection.execute(text("SELECT tail FROM series")).scalar() == 3 * 512
     engine.dispose()
+
+
+_HOUR, _MINUTE = 3_600_000_000, 60_000_000
+
+
+def test_turns_and_cooldowns_of_the_fourth_version_outlast_the_upgrade(database_url: str) -> None:
+    """Its only limit is one of requests in an hour; nothing else is known of it yet."""
+    engine = open_engine(database_url)
+    _to(engine, "0004")
+    with writing(engine) as connection:
+        for key, tat, cooldown in (("yahoo", 2**53 + 1, 2**53 + 9), ("fmp", 1, 0)):
+            row = {"key": key, "tat": tat, "cooldown": cooldown}
+            connection.execute(
+                text("INSERT INTO governor VALUES (:key, :tat, :cooldown, 7, 8)"), row
+            )
+    upgrade(engine)
+    with reading(engine) as connection:
+        assert _rows(connection, "meters") == [
+            {"key": "fmp", "window": _HOUR, "tat": 1, "interval": 7, "tau": 8},
+            {"key": "yahoo", "window": _HOUR, "tat": 2**53 + 1, "interval": 7, "tau": 8},
+        ]
+        fmp, yahoo = _rows(connection, "governor")
+        unknown = {
+            name: value for name, value in yahoo.items() if value not in {"yahoo", 2**53 + 9}
+        }
+        assert yahoo == {**fmp, "key": "yahoo", "cooldown_until": 2**53 + 9}
+        assert set(unknown.values()) == {0}
+        assert len(unknown) == len(metadata.tables["governor"].columns) - 2
+        for table in ("budgets", "requests", "flights"):
+            assert _rows(connection, table) == []
+    engine.dispose()
+
+
+def test_the_way_back_to_the_fourth_version_keeps_the_slowest_limit_and_the_later_end(
+    engine: Engine,
+) -> None:
+    held = {"cooled": (30, 20), "broken": (20, 30), "without": (1, 1)}
+    with writing(engine) as connection:
+        for key, (cooldown, opened) in held.items():
+            state: dict[str, Any] = dict.fromkeys(metadata.tables["governor"].columns.keys(), 0)
+            row = {**state, "key": key, "cooldown_until": cooldown, "opened_until": opened}
+            connection.execute(insert(metadata.tables["governor"]).values(row))
+        for key in ("cooled", "broken", "gone"):
+            for window, tat, interval in ((_MINUTE, 5, 9), (_HOUR, 6, 11), (2 * _HOUR, 7, 10)):
+                row = {"key": key, "window": window, "tat": tat, "interval": interval, "tau": tat}
+                connection.execute(insert(metadata.tables["meters"]).values(row))
+    _to(engine, "0004")
+    with reading(engine) as connection:
+        kept = {"tat": 6, "cooldown_until": 30, "interval": 11, "tau": 6}
+        assert _rows(connection, "governor") == [
+            {"key": "broken", **kept},
+            {"key": "cooled", **kept},
+        ]
+        tables = inspect(connection).get_table_names()
+        assert not {"meters", "budgets", "requests", "flights"} & set(tables)
+
+
+def _rows(connection: Connection, table: str) -> list[dict[str, Any]]:
+    found = connection.execute(text(f"SELECT * FROM {table}")).mappings()  # noqa: S608 - a constant
+    return sorted((dict(row) for row in found), key=lambda row: str(row.get("key")))

@@ -11,9 +11,9 @@ from marketdata_pipeline.domain.ranges import MICROSECOND
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.governor.gcra import (
     SPREAD,
+    Meter,
     Pace,
     burst_of,
-    free_turns,
     most_within,
     pace_of,
 )
@@ -93,13 +93,56 @@ def test_a_pace_tells_the_limit_that_it_was_made_from(requests: int, data: st.Da
 def test_turns_that_are_free_are_granted_at_once_and_the_next_is_not(
     limit: RateLimit, pauses: list[int], idle: int
 ) -> None:
-    pace, tat, now = pace_of(limit), 0, 0
+    meter, now = Meter(1, pace_of(limit)), 0
     for pause in pauses:
-        now = max(now + pause, tat - pace.tau)
-        tat = max(tat, now) + pace.interval
+        now = max(now + pause, meter.earliest(1))
+        meter = meter.taken(now, 1)
     now += idle
-    free = free_turns(pace, tat, now)
+    free = meter.free(now)
     assert 0 <= free <= limit.burst
     for number in range(free + 1):
-        assert (tat - pace.tau <= now) is (number < free)
-        tat = max(tat, now) + pace.interval
+        assert (meter.earliest(1) <= now) is (number < free)
+        meter = meter.taken(now, 1)
+
+
+@given(limits(), st.data())
+def test_a_request_of_a_weight_counts_as_so_many_single_ones(
+    limit: RateLimit, data: st.DataObject
+) -> None:
+    weight = data.draw(st.integers(1, limit.burst))
+    heavy = light = Meter(1, pace_of(limit), data.draw(st.integers(0, 10**8)))
+    at = max(10**7, heavy.earliest(weight))
+    for _ in range(weight):
+        assert light.earliest(1) <= at
+        light = light.taken(at, 1)
+    assert heavy.taken(at, weight) == light
+
+
+@given(limits(), st.integers(0, 100), st.integers(0, 10**9))
+def test_what_the_provider_says_is_used_leaves_no_more_than_the_rest(
+    limit: RateLimit, used: int, tat: int
+) -> None:
+    now = 10**9
+    meter = Meter(limit.window // MICROSECOND, pace_of(limit), tat)
+    told = meter.heeding(used, now)
+    assert told.free(now) <= max(0, limit.requests - used)
+    assert told.free(now) <= meter.free(now)
+    if used <= limit.requests - limit.burst:
+        assert told.free(now) == meter.free(now), "there is enough for a burst"
+
+
+@given(limits(), st.lists(st.integers(0, 200_000), min_size=1, max_size=100), st.integers(0, 10**7))
+def test_without_what_was_given_ahead_the_next_turn_comes_soon_and_none_too_soon(
+    limit: RateLimit, pauses: list[int], now: int
+) -> None:
+    meter, asked, sent = Meter(1, pace_of(limit)), 0, Meter(1, pace_of(limit))
+    for pause in pauses:
+        asked += pause
+        at = max(asked, meter.earliest(1))
+        meter = meter.taken(at, 1)
+        if at <= now:
+            sent = sent.taken(at, 1)
+    settled = meter.settled(now)
+    assert settled.earliest(1) <= now + meter.pace.interval
+    assert settled.tat >= min(sent.tat, now), "what was sent still counts"
+    assert settled.tat >= sent.tat

@@ -3,28 +3,54 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Engine, select, update
 
-from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.metadata import governor as table
+from marketdata_pipeline.database.metadata import meters, requests
 from marketdata_pipeline.domain.clock import SystemClock
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.errand import Errand, Priority
+from marketdata_pipeline.domain.gate import (
+    Attempt,
+    Budget,
+    Circuit,
+    Ending,
+    Gate,
+    Limits,
+    RateLimit,
+    Turn,
+)
 from marketdata_pipeline.domain.ranges import from_micros
-from marketdata_pipeline.errors import BadInput, RateLimited, StoreError
-from marketdata_pipeline.governor import row
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.tuning import Tuning
+from marketdata_pipeline.errors import BadInput, CircuitOpen, RateLimited, StoreError
 from marketdata_pipeline.governor.gcra import pace_of
-from marketdata_pipeline.governor.governor import DEFAULT_COOLDOWN, Governor
+from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.fakes import FrozenClock
 
-LIMIT = RateLimit(6, timedelta(seconds=60), 3)
-PACE = pace_of(LIMIT)
+RATE = RateLimit(6, timedelta(seconds=60), 3)
+LIMITS = Limits((RATE,))
+PACE = pace_of(RATE)
 LONG = timedelta(hours=1)
+URGENT = Errand(Priority.URGENT)
+OK = Attempt(Ending.ANSWERED, 200, timedelta(milliseconds=20))
+
+
+def refused(seconds: float | None) -> Attempt:
+    wait = None if seconds is None else timedelta(seconds=seconds)
+    return Attempt(Ending.RATE_LIMITED, 429, retry_after=wait)
+
+
+def cool_down(gate: Gate, seconds: float | None) -> None:
+    """As if a request of long ago had been refused: its Retry-After counts, and nothing else."""
+    gate.report(Turn("yahoo", -1, URGENT), refused(seconds))
 
 
 class RealWall(FrozenClock):
@@ -45,7 +71,7 @@ def real() -> RealWall:
 @pytest.fixture
 def governor(engine: Engine, real: RealWall) -> Governor:
     found = Governor(engine, real)
-    found.register("yahoo", LIMIT)
+    found.register("yahoo", LIMITS)
     return found
 
 
@@ -55,7 +81,7 @@ def still(tmp_path: Path) -> Iterator[Governor]:
     engine = open_engine(f"sqlite:///{tmp_path}/still.sqlite")
     table.metadata.create_all(engine)
     found = Governor(engine, FrozenClock())
-    found.register("yahoo", LIMIT)
+    found.register("yahoo", LIMITS)
     yield found
     engine.dispose()
 
@@ -65,8 +91,17 @@ def seconds_of(micros: int) -> float:
 
 
 def stored(engine: Engine) -> dict[str, int]:
+    """The row of the only provider, and its only meter's."""
     with reading(engine) as connection:
-        return dict(connection.execute(select(table)).mappings().one())
+        meter = connection.execute(select(meters)).mappings().one()
+        state = connection.execute(select(table)).mappings().one()
+    return {**state, "tat": meter["tat"], "interval": meter["interval"], "tau": meter["tau"]}
+
+
+def log(engine: Engine) -> list[dict[str, Any]]:
+    with reading(engine) as connection:
+        rows = connection.execute(select(requests).order_by(requests.c.id)).mappings()
+        return [dict(one) for one in rows]
 
 
 def slept(one: Governor) -> list[float]:
@@ -77,7 +112,7 @@ def slept(one: Governor) -> list[float]:
 def test_a_burst_comes_at_once_and_then_each_turn_waits_one_interval(governor: Governor) -> None:
     gate = governor.gate("yahoo", max_wait=LONG)
     for _ in range(5):
-        gate.turn()
+        gate.turn(URGENT)
     interval = seconds_of(PACE.interval)
     assert len(slept(governor)) == 2, "three at once"
     for number, waited in enumerate(slept(governor), start=1):
@@ -87,18 +122,18 @@ def test_a_burst_comes_at_once_and_then_each_turn_waits_one_interval(governor: G
 def test_turns_lie_exactly_one_interval_apart(still: Governor) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
     for _ in range(8):
-        gate.turn()
+        gate.turn(URGENT)
     assert slept(still) == [pytest.approx(seconds_of(PACE.interval))] * 5
 
 
 def test_an_idle_provider_earns_its_burst_again_and_no_more(still: Governor) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
     for _ in range(3):
-        gate.turn()
+        gate.turn(URGENT)
     assert isinstance(still.clock, FrozenClock)
     still.clock.advance(timedelta(days=1))
     for _ in range(4):
-        gate.turn()
+        gate.turn(URGENT)
     assert len(slept(still)) == 1
 
 
@@ -108,19 +143,19 @@ def test_the_caller_is_told_of_a_wait_before_it_begins(still: Governor) -> None:
         "yahoo", max_wait=LONG, waiting=lambda wait: told.append((wait, len(slept(still))))
     )
     for _ in range(4):
-        gate.turn()
+        gate.turn(URGENT)
     assert told == [(slept(still)[0], 0)]
 
 
 def test_a_turn_too_far_away_is_refused_and_costs_nothing(governor: Governor) -> None:
     eager = governor.gate("yahoo", max_wait=timedelta(seconds=1))
     for _ in range(3):
-        eager.turn()
+        eager.turn(URGENT)
     before = stored(governor.engine)
     with pytest.raises(RateLimited, match="yahoo has no turn for the next") as refused:
-        eager.turn()
+        eager.turn(URGENT)
     with pytest.raises(RateLimited):
-        eager.turn()
+        eager.turn(URGENT)
     assert stored(governor.engine) == before
     assert refused.value.provider == "yahoo"
     assert refused.value.retry_at == from_micros(before["tat"] - before["tau"])
@@ -130,22 +165,22 @@ def test_a_turn_too_far_away_is_refused_and_costs_nothing(governor: Governor) ->
 @pytest.mark.parametrize("short", [0, 1])
 def test_a_turn_exactly_at_the_longest_wait_is_taken(still: Governor, short: int) -> None:
     for _ in range(3):
-        still.gate("yahoo", max_wait=LONG).turn()
+        still.gate("yahoo", max_wait=LONG).turn(URGENT)
     wait = timedelta(microseconds=PACE.interval - short)
     gate = still.gate("yahoo", max_wait=wait)
     if short:
         with pytest.raises(RateLimited):
-            gate.turn()
+            gate.turn(URGENT)
     else:
-        gate.turn()
+        gate.turn(URGENT)
     assert len(slept(still)) == 1 - short
 
 
 def test_a_cooldown_holds_for_everybody_and_the_burst_does_not_eat_it(governor: Governor) -> None:
-    governor.gate("yahoo", max_wait=LONG).cool_down(timedelta(seconds=100))
+    cool_down(governor.gate("yahoo", max_wait=LONG), 100)
     other = Governor(open_engine(governor.engine.url), governor.clock)
     with pytest.raises(RateLimited) as refused:
-        other.gate("yahoo", max_wait=timedelta(seconds=90)).turn()
+        other.gate("yahoo", max_wait=timedelta(seconds=90)).turn(URGENT)
     left = refused.value.retry_at - datetime.now(UTC)
     assert timedelta(seconds=80) < left <= timedelta(seconds=100)
     other.engine.dispose()
@@ -153,99 +188,141 @@ def test_a_cooldown_holds_for_everybody_and_the_burst_does_not_eat_it(governor: 
 
 def test_after_a_cooldown_turns_go_on_from_its_end(still: Governor) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
-    gate.cool_down(timedelta(seconds=100))
+    cool_down(gate, 100)
     for _ in range(4):
-        gate.turn()
+        gate.turn(URGENT)
     assert slept(still) == [pytest.approx(100.0), pytest.approx(seconds_of(PACE.interval))]
 
 
 def test_a_shorter_cooldown_does_not_shorten_a_longer_one(still: Governor) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
-    gate.cool_down(timedelta(seconds=100))
-    gate.cool_down(timedelta(seconds=1))
-    gate.cool_down(None)
-    gate.turn()
+    cool_down(gate, 100)
+    cool_down(gate, 1)
+    cool_down(gate, None)
+    gate.turn(URGENT)
     assert slept(still) == [pytest.approx(100.0)]
 
 
-@pytest.mark.parametrize(
-    ("asked", "waited"), [(None, [DEFAULT_COOLDOWN.total_seconds()]), (timedelta(-1), [])]
-)
+@pytest.mark.parametrize(("asked", "waited"), [(None, [30.0]), (0, [])])
 def test_a_cooldown_that_is_not_said_lasts_thirty_seconds(
-    still: Governor, asked: timedelta | None, waited: list[float]
+    still: Governor, asked: float | None, waited: list[float]
 ) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
-    gate.cool_down(asked)
-    gate.turn()
+    cool_down(gate, asked)
+    gate.turn(URGENT)
     assert slept(still) == [pytest.approx(one) for one in waited]
 
 
-def test_a_cooldown_that_came_during_the_wait_is_obeyed(still: Governor) -> None:
-    clock = still.clock
-    assert isinstance(clock, FrozenClock)
+def test_a_refusal_during_the_wait_voids_the_turn_and_its_cooldown_is_obeyed(
+    still: Governor,
+) -> None:
     told: list[float] = []
+    other = still.gate("yahoo", max_wait=LONG)
+    turn = other.turn(URGENT)
 
     def another_is_refused(wait: float) -> None:
         if not told:
-            micros = (clock.wall - from_micros(0)) // timedelta(microseconds=1)
-            with writing(still.engine) as connection:
-                until = micros + PACE.interval + 50_000_000
-                connection.execute(update(table).values(cooldown_until=until))
+            other.report(turn, refused(50))
         told.append(wait)
 
     gate = still.gate("yahoo", max_wait=LONG, waiting=another_is_refused)
-    for _ in range(4):
-        gate.turn()
-    assert told == [pytest.approx(seconds_of(PACE.interval)), pytest.approx(50.0)]
+    gate.turn(URGENT)
+    gate.turn(URGENT)
+    given = gate.turn(URGENT)
+    interval = seconds_of(PACE.interval)
+    assert told == [pytest.approx(interval), pytest.approx(50 - interval)]
+    assert given.epoch == turn.epoch + 1
+
+
+def test_a_turn_that_was_voided_and_whose_cooldown_is_over_is_asked_for_anew(
+    still: Governor,
+) -> None:
+    other = still.gate("yahoo", max_wait=LONG)
+    turn = other.turn(URGENT)
+    told: list[float] = []
+
+    def refused_for_a_moment(wait: float) -> None:
+        if not told:
+            other.report(turn, refused(0))
+        told.append(wait)
+
+    gate = still.gate("yahoo", max_wait=LONG, waiting=refused_for_a_moment)
+    for _ in range(3):
+        gate.turn(URGENT)
+    assert stored(still.engine)["granted"] == 1, "all given before are void"
 
 
 def test_all_waits_of_one_turn_together_stay_below_the_longest_wait(still: Governor) -> None:
-    clock = still.clock
-    assert isinstance(clock, FrozenClock)
+    other = still.gate("yahoo", max_wait=LONG)
+    turn = other.turn(URGENT)
 
     def another_is_refused(_wait: float) -> None:
-        with writing(still.engine) as connection:
-            row.cool_down(connection, clock, "yahoo", PACE.interval + 50_000_000)
+        other.report(turn, refused(50 + seconds_of(PACE.interval)))
 
     longest = timedelta(microseconds=PACE.interval) + timedelta(seconds=49)
     gate = still.gate("yahoo", max_wait=longest, waiting=another_is_refused)
-    for _ in range(3):
-        gate.turn()
+    for _ in range(2):
+        gate.turn(URGENT)
     with pytest.raises(RateLimited):
-        gate.turn()
+        gate.turn(URGENT)
     assert len(slept(still)) == 1
 
 
-def test_state_survives_a_restart_and_another_limit(governor: Governor) -> None:
+def test_state_survives_a_restart_and_other_limits(governor: Governor) -> None:
     gate = governor.gate("yahoo", max_wait=LONG)
     for _ in range(3):
-        gate.turn()
-    gate.cool_down(timedelta(seconds=100))
+        gate.turn(URGENT)
+    cool_down(gate, 100)
     before = stored(governor.engine)
     again = Governor(governor.engine, SystemClock())
-    again.register("yahoo", RateLimit(60, timedelta(seconds=1), 10))
-    after = stored(governor.engine)
-    faster = pace_of(RateLimit(60, timedelta(seconds=1), 10))
-    assert after == before | {"interval": faster.interval, "tau": faster.tau}
+    faster = RateLimit(60, timedelta(seconds=60), 10)
+    again.register("yahoo", Limits((faster,), spacing=timedelta(seconds=2)))
+    pace = pace_of(faster)
+    assert stored(governor.engine) == before | {
+        "interval": pace.interval,
+        "tau": pace.tau,
+        "spacing": 2_000_000,
+    }
+
+
+def test_limits_that_are_gone_hold_no_longer_and_budgets_come_and_go(governor: Governor) -> None:
+    for limits in (
+        Limits((RATE, RateLimit(1, LONG, 1)), budget=Budget(1, "Asia/Tokyo")),
+        Limits((RATE, RateLimit(2, LONG, 1)), budget=Budget(2)),
+        LIMITS,
+    ):
+        governor.register("yahoo", limits)
+        (found,) = governor.turns()
+        most = limits.rates[-1]
+        assert found.hourly == (most.requests if most.window == LONG else 242)
+        assert found.budget_left == (limits.budget and limits.budget.credits)
+
+
+def test_registering_the_same_again_writes_nothing(governor: Governor) -> None:
+    fresh = Governor(open_engine(governor.engine.url), governor.clock)
+    with writing(governor.engine) as connection:  # who wrote now would wait, and give up
+        connection.execute(update(table).values(granted=0))
+        fresh.register("yahoo", LIMITS)
+    fresh.engine.dispose()
 
 
 def test_providers_do_not_share_turns(governor: Governor) -> None:
-    governor.register("binance", LIMIT)
+    governor.register("binance", LIMITS)
     for name in ("yahoo", "binance"):
         for _ in range(3):
-            governor.gate(name, max_wait=timedelta(0)).turn()
-    governor.gate("yahoo", max_wait=LONG).cool_down(None)
+            governor.gate(name, max_wait=timedelta(0)).turn(URGENT)
+    cool_down(governor.gate("yahoo", max_wait=LONG), None)
     assert slept(governor) == []
 
 
 def test_an_unregistered_provider_is_an_error_and_not_an_open_gate(governor: Governor) -> None:
-    with pytest.raises(StoreError, match="does not know nasdaq; register its rate limit"):
-        governor.gate("nasdaq", max_wait=LONG).turn()
+    with pytest.raises(StoreError, match="does not know nasdaq; register its limits"):
+        governor.gate("nasdaq", max_wait=LONG).turn(URGENT)
 
 
 def test_a_limit_that_cannot_be_is_not_registered(governor: Governor) -> None:
     with pytest.raises(BadInput):
-        governor.register("nasdaq", RateLimit(1, timedelta(seconds=1), 2))
+        governor.register("nasdaq", Limits((RateLimit(1, timedelta(seconds=1), 2),)))
 
 
 def take_turns(url: str, seconds: float, count: int) -> list[subprocess.Popen[str]]:
@@ -283,12 +360,12 @@ def test_processes_share_the_quota_fairly_and_obey_each_others_cooldown(
 ) -> None:
     limit = RateLimit(40, timedelta(seconds=1), 4)
     governor = Governor(engine, SystemClock())
-    governor.register("yahoo", limit)
+    governor.register("yahoo", Limits((limit,)))
     workers = take_turns(database_url, 2.5, 3)
     pause = time.time() + 1
     while time.time() < pause:
         governor.clock.sleep(0.05)
-    governor.gate("yahoo", max_wait=LONG).cool_down(timedelta(seconds=0.7))
+    cool_down(governor.gate("yahoo", max_wait=LONG), 0.7)
     cooling = time.time()
     until = from_micros(stored(engine)["cooldown_until"]).timestamp()
     told = turns_of(workers)
@@ -303,27 +380,171 @@ def test_processes_share_the_quota_fairly_and_obey_each_others_cooldown(
     assert counts[-1] <= 3 * counts[0]
 
 
-def test_of_reservations_at_once_none_is_lost(governor: Governor) -> None:
-    ahead = stored(governor.engine)["tat"] + 4 * 10**15  # a century on: no turn is due meanwhile
-    with writing(governor.engine) as connection:
-        connection.execute(update(table).values(tat=ahead))
-    waits: list[int | None] = []
+def test_of_turns_at_once_none_is_lost(governor: Governor) -> None:
+    governor.register("yahoo", Limits((RateLimit(1000, LONG, 100),)))
 
-    def take(connection: Connection) -> int | None:
-        return row.reserve(connection, governor.clock, "yahoo", 10**17)
-
-    def reserve() -> None:
+    def take() -> None:
         engine = open_engine(governor.engine.url)
-        waits.extend(retry.write(engine, SystemClock(), take) for _ in range(20))
+        gate = Governor(engine, SystemClock()).gate("yahoo", max_wait=LONG)
+        for _ in range(20):
+            gate.report(gate.turn(URGENT), OK)
         engine.dispose()
 
-    threads = [threading.Thread(target=reserve) for _ in range(4)]
+    threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(waits) == 80
-    assert stored(governor.engine)["tat"] == ahead + 80 * PACE.interval
+    assert stored(governor.engine)["granted"] == 80
+    assert len(log(governor.engine)) == 80
+
+
+def test_each_request_is_logged_with_what_it_was_for_and_how_it_went(governor: Governor) -> None:
+    gate = governor.gate("yahoo", max_wait=LONG)
+    turn = gate.turn(Errand(Priority.HELD, attempt=2, run_id="r1"), Series.parse("AAPL|1d"))
+    gate.report(turn, Attempt(Ending.TIMEOUT, 0, timedelta(seconds=25)))
+    (one,) = log(governor.engine)
+    told = {"key": "yahoo", "series": "AAPL|1d", "priority": "held", "attempt": 2}
+    told |= {"run_id": "r1", "ending": "timeout", "status": 0, "took": 25_000_000}
+    assert one == one | told
+
+
+def open_circuit(governor: Governor, ending: Ending = Ending.TIMEOUT) -> None:
+    gate = governor.gate("yahoo", max_wait=LONG)
+    turn = gate.turn(URGENT)
+    for _ in range(1 if ending is Ending.BLOCKED else 5):
+        gate.report(turn, Attempt(ending))
+
+
+@pytest.mark.parametrize("ending", [Ending.TIMEOUT, Ending.BLOCKED], ids=str)
+def test_an_open_breaker_is_obeyed_by_all_and_after_a_restart(
+    governor: Governor, ending: Ending
+) -> None:
+    open_circuit(governor, ending)
+    other = Governor(open_engine(governor.engine.url), governor.clock)
+    with pytest.raises(CircuitOpen, match="yahoo failed too often; it is tried again in") as shut:
+        other.gate("yahoo", max_wait=timedelta(seconds=60)).turn(URGENT)
+    (found,) = other.turns()
+    assert found.circuit is Circuit.OPEN
+    assert found.free == 0
+    assert found.open_until == shut.value.retry_at == found.next_at
+    left = shut.value.retry_at - datetime.now(UTC)
+    assert timedelta(seconds=280) < left <= timedelta(seconds=300)
+    other.engine.dispose()
+
+
+def test_whoever_may_wait_waits_for_an_open_breaker_and_is_the_probe(still: Governor) -> None:
+    open_circuit(still)
+    gate = still.gate("yahoo", max_wait=LONG)
+    probe = gate.turn(URGENT)
+    assert slept(still) == [pytest.approx(300.0)]
+    assert probe.probe
+    second: list[Turn] = []
+    looks = 0
+
+    def count(_wait: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            gate.report(probe, OK)
+
+    second.append(still.gate("yahoo", max_wait=LONG, waiting=count).turn(URGENT))
+    assert (looks, second[0].probe) == (4, False)
+    assert still.turns()[0].circuit is Circuit.CLOSED
+
+
+def test_a_turn_given_before_the_breaker_opened_is_not_used(still: Governor) -> None:
+    first = still.gate("yahoo", max_wait=LONG).turn(URGENT)
+    reporting = still.gate("yahoo", max_wait=LONG)
+
+    def breaks(_wait: float) -> None:
+        for _ in range(5):
+            reporting.report(first, Attempt(Ending.UNAVAILABLE, 503))
+
+    gate = still.gate("yahoo", max_wait=timedelta(seconds=60), waiting=breaks)
+    for _ in range(2):
+        gate.turn(URGENT)
+    with pytest.raises(CircuitOpen):
+        gate.turn(URGENT)
+
+
+def test_many_failures_among_the_last_hundred_slow_it_down(governor: Governor) -> None:
+    gate = governor.gate("yahoo", max_wait=LONG)
+    turn = gate.turn(URGENT)
+    for number in range(30):
+        gate.report(turn, Attempt(Ending.UNAVAILABLE, 500) if number % 4 == 3 else OK)
+    (found,) = governor.turns()
+    assert found.circuit is Circuit.CLOSED
+    assert stored(governor.engine)["ceiling"] > 0
+
+
+def credentials(governor: Governor) -> Gate:
+    """A provider with two keys, each with a quota of its own."""
+    for name in ("fmp", "fmp/FMP_API_KEY", "fmp/FMP_API_KEY_2"):
+        governor.register(name, LIMITS if "/" in name else Limits((RateLimit(90, LONG, 50),)))
+    choices = [("fmp", "fmp/FMP_API_KEY"), ("fmp", "fmp/FMP_API_KEY_2")]
+    return governor.gate(*choices, max_wait=timedelta(0))
+
+
+def test_of_several_credentials_each_is_used_in_turn_and_all_of_their_quotas(
+    engine: Engine, real: RealWall
+) -> None:
+    gate = credentials(Governor(engine, real))
+    keys = [gate.turn(URGENT).key for _ in range(6)]
+    assert keys == ["fmp/FMP_API_KEY", "fmp/FMP_API_KEY_2"] * 3
+    with pytest.raises(RateLimited, match="fmp has no turn"):
+        gate.turn(URGENT)
+
+
+def test_a_credential_that_is_refused_is_set_aside_and_the_log_names_it(
+    engine: Engine, real: RealWall
+) -> None:
+    gate = credentials(Governor(engine, real))
+    first = gate.turn(URGENT)
+    gate.report(first, Attempt(Ending.CREDENTIALS, 401))
+    assert {gate.turn(URGENT).key for _ in range(3)} == {"fmp/FMP_API_KEY_2"}
+    assert [one["key"] for one in log(engine)] == ["fmp/FMP_API_KEY"]
+
+
+def test_a_429_of_one_credential_leaves_the_other_and_an_outage_is_of_the_provider(
+    engine: Engine, real: RealWall
+) -> None:
+    governor = Governor(engine, real)
+    gate = credentials(governor)
+    gate.report(gate.turn(URGENT), refused(100))
+    turn = gate.turn(URGENT)
+    assert turn.key == "fmp/FMP_API_KEY_2"
+    for _ in range(5):
+        gate.report(turn, Attempt(Ending.UNAVAILABLE, 502))
+    circuits = {one.provider: one.circuit for one in governor.turns()}
+    assert circuits["fmp"] is Circuit.OPEN
+    with pytest.raises(CircuitOpen):
+        gate.turn(URGENT)
+
+
+@pytest.mark.parametrize("weight", [0, 4])
+def test_a_weight_that_never_fits_is_refused_at_once(governor: Governor, weight: int) -> None:
+    with pytest.raises(BadInput, match="never fits yahoo, which lets 3 through"):
+        governor.gate("yahoo", max_wait=LONG).turn(URGENT, weight=weight)
+
+
+def test_series_of_one_instrument_follow_each_other_closely(still: Governor) -> None:
+    spaced = Limits((RateLimit(1000, LONG, 100),), spacing=timedelta(seconds=10))
+    still.register("yahoo", spaced)
+    gate = still.gate("yahoo", max_wait=LONG)
+    for key in ("AAPL|1d", "AAPL|1h", "MSFT|1d"):
+        gate.turn(URGENT, Series.parse(key))
+    assert slept(still) == [pytest.approx(3.0), pytest.approx(10.0)]
+
+
+def test_times_are_scaled_together() -> None:
+    scaled = Tuning().scaled(0.01)
+    assert (scaled.opened, scaled.cooldown) == (timedelta(seconds=3), timedelta(seconds=0.3))
+    assert replace(scaled, **{  # all else is as it was
+        name: getattr(Tuning(), name)
+        for name in Tuning.__slots__
+        if isinstance(getattr(Tuning(), name), timedelta)
+    }) == Tuning()  # fmt: skip
 
 
 def test_nobody_that_was_never_asked_has_turns_to_show(engine: Engine, real: RealWall) -> None:
@@ -336,7 +557,7 @@ def test_looking_at_turns_takes_none(still: Governor) -> None:
         (before,), (again,) = still.turns(), still.turns()
         assert before == again
         seen.append(before.free)
-        still.gate("yahoo", max_wait=LONG).turn()
+        still.gate("yahoo", max_wait=LONG).turn(URGENT)
     assert seen == [3, 2, 1, 0]
     assert len(slept(still)) == 1, "the fourth had to wait, as it was told"
 
@@ -344,7 +565,7 @@ def test_looking_at_turns_takes_none(still: Governor) -> None:
 def test_turns_say_the_limit_and_when_the_next_is_possible(still: Governor) -> None:
     gate = still.gate("yahoo", max_wait=LONG)
     for _ in range(3):
-        gate.turn()
+        gate.turn(URGENT)
     (found,) = still.turns()
     wall = still.clock.wall_now()
     assert (found.provider, found.burst, found.free) == ("yahoo", 3, 0)
@@ -356,7 +577,7 @@ def test_turns_say_the_limit_and_when_the_next_is_possible(still: Governor) -> N
 
 def test_during_a_cooldown_no_turn_is_free(governor: Governor) -> None:
     gate = governor.gate("yahoo", max_wait=LONG)
-    gate.cool_down(timedelta(seconds=100))
+    cool_down(gate, 100)
     (found,) = governor.turns()
     assert found.free == 0
     assert (
@@ -367,7 +588,7 @@ def test_during_a_cooldown_no_turn_is_free(governor: Governor) -> None:
 
 
 def test_a_cooldown_that_is_over_is_none(still: Governor) -> None:
-    still.gate("yahoo", max_wait=LONG).cool_down(timedelta(seconds=100))
+    cool_down(still.gate("yahoo", max_wait=LONG), 100)
     assert isinstance(still.clock, FrozenClock)
     still.clock.advance(timedelta(seconds=100))
     (found,) = still.turns()

@@ -9,11 +9,18 @@ import pytest
 
 from marketdata_pipeline.database.engine import open_engine
 from marketdata_pipeline.database.migrate import upgrade
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.errand import Errand, Priority
+from marketdata_pipeline.domain.gate import Limits, RateLimit
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline_tests.fakes import FrozenClock
+
+URGENT = Errand(Priority.URGENT)
+
+
+def a_minute(requests: int) -> Limits:
+    return Limits((RateLimit(requests, timedelta(minutes=1), burst=requests),))
 
 
 @pytest.fixture
@@ -25,24 +32,24 @@ def governor(tmp_path: Path) -> Iterator[Governor]:
 
 
 def test_a_gate_tells_the_tally_how_long_its_requests_waited(governor: Governor) -> None:
-    governor.register("yahoo", RateLimit(requests=2, window=timedelta(minutes=1), burst=2))
+    governor.register("yahoo", a_minute(2))
     waits = Waits()
     gate = governor.gate("yahoo", max_wait=timedelta(hours=1), waiting=waits.add)
     for _ in range(2):
-        gate.turn()
+        gate.turn(URGENT)
     assert (waits.count, waits.seconds) == (0, 0.0)
-    gate.turn()
+    gate.turn(URGENT)
     assert waits.count == 1
     assert waits.seconds == pytest.approx(60, abs=0.1)
 
 
 def test_a_turn_that_is_too_far_away_is_no_wait(governor: Governor) -> None:
-    governor.register("yahoo", RateLimit(requests=1, window=timedelta(minutes=1), burst=1))
+    governor.register("yahoo", a_minute(1))
     waits = Waits()
     gate = governor.gate("yahoo", max_wait=timedelta(0), waiting=waits.add)
-    gate.turn()
+    gate.turn(URGENT)
     with pytest.raises(RateLimited):
-        gate.turn()
+        gate.turn(URGENT)
     assert waits.count == 0
 
 

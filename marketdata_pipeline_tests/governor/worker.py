@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from marketdata_pipeline.database.engine import open_engine, reading
 from marketdata_pipeline.domain.clock import SystemClock
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.governor.governor import Governor
 
 
@@ -22,7 +23,7 @@ def main(url: str, seconds: str) -> None:
     turns = []
     end = time.time() + float(seconds)
     while (asked := time.time()) < end:
-        gate.turn()
+        gate.turn(Errand())
         turns.append(f"{asked} {time.time()}")
     print("\n".join(turns))  # noqa: T201 - its parent reads it
     engine.dispose()

@@ -91,7 +91,6 @@ class TruthProvider(Provider):
     asked: list[tuple[Series, TimeRange]] = field(default_factory=list)
 
     name: ClassVar[str] = "truth"
-    rate_limit: ClassVar[RateLimit] = RateLimit(1000, timedelta(hours=1), 100)
     timeframes: ClassVar[Mapping[Timeframe, Capability]] = {
         Timeframe.M1: Capability(timedelta(days=7), timedelta(days=29)),
         Timeframe.M5: Capability(None, timedelta(days=59)),

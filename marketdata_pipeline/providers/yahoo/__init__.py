@@ -20,7 +20,7 @@ from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import Contact, Outcome
-from marketdata_pipeline.domain.gate import Gate, RateLimit
+from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
@@ -46,8 +46,7 @@ class Yahoo(Provider):
 
     Lookbacks as its own error texts say (quoted 2024 to 2026): 1m within 30 days and 8 days a
     request, 5m and 15m within 60 days, 1h within 730; a day less of each, since they are counted
-    from the moment of the request. The rate is a guess from reports on yfinance's tracker (2024,
-    2025), where a few thousand requests an hour brought a 429; Yahoo publishes none.
+    from the moment of the request.
     """
 
     name = faults.NAME
@@ -58,7 +57,6 @@ class Yahoo(Provider):
         Timeframe.H1: Capability(depth=timedelta(days=729)),
         Timeframe.D1: Capability(),
     }
-    rate_limit = RateLimit(requests=2000, window=timedelta(hours=1), burst=200)
 
     def __init__(
         self,

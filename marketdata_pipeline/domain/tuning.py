@@ -1,6 +1,7 @@
 """The constants of the governor: how it backs off, comes back, and for how long a breaker opens.
 
-Not here: providers' limits (limits). All of them can be scaled at once, for tests and benchmarks.
+Not here: providers' limits (gate), and what is done with these (governor). All times can be scaled
+at once, for tests and benchmarks.
 """
 
 from dataclasses import dataclass, replace
@@ -22,10 +23,10 @@ class Tuning:
     Attributes:
         cooldown: nobody sends for so long after a 429 that says nothing of it; ``curve`` says
             how it grows with each one in a row, ``longest_cooldown`` is the most.
-        curve: a name of ``backoff.CURVES``.
+        curve: a name of ``governor.backoff.CURVES``.
         block: nobody sends for so long after a page that turns this address away.
         plateau: after a refusal the rate starts a tenth below the one that was refused and takes
-            so long (in use) to come back to it; see ``easing.growth``.
+            so long (in use) to come back to it; see ``governor.easing``.
         slowest: the longest time between two requests that refusals lead to.
         idle: after a pause of so long what was sent before it says nothing of the quota.
         window, failure_share: of the last ``window`` requests more than this share failed: slower.

@@ -1,0 +1,240 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Attempt, Circuit, Effect, Ending, RateLimit, Turn
+from marketdata_pipeline.domain.tuning import Tuning
+from marketdata_pipeline.errors import ProviderError
+from marketdata_pipeline.governor.gcra import Meter, pace_of
+from marketdata_pipeline.governor.heeding import heed, indifferent, slowed
+from marketdata_pipeline.governor.reserving import Given, Wish, reserve
+from marketdata_pipeline.governor.state import State
+
+SECOND = 1_000_000
+NOW = 10**15
+TUNING = Tuning()
+MINUTE = timedelta(minutes=1)
+FRESH = State("x", SECOND, (Meter(60 * SECOND, pace_of(RateLimit(600, MINUTE, 60))),))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a request was sent; ``epoch`` None: of the present one."""
+
+    now: int = NOW
+    epoch: int | None = None
+    probe: bool = False
+
+
+NOW_SENT = Sent()
+
+
+def told(
+    state: State,
+    ending: Ending,
+    sent: Sent = NOW_SENT,
+    *,
+    retry_after: float | None = None,
+    used: Mapping[timedelta, int] | None = None,
+) -> State:
+    epoch = state.epoch if sent.epoch is None else sent.epoch
+    turn = Turn("x", epoch, Errand(), probe=sent.probe)
+    wait = None if retry_after is None else timedelta(seconds=retry_after)
+    return heed(state, turn, Attempt(ending, retry_after=wait, used=used or {}), sent.now, TUNING)
+
+
+def granted(state: State, count: int, every: int) -> State:
+    for number in range(count):
+        found = reserve([state], Wish(longest=10**9), NOW + number * every, TUNING)
+        assert isinstance(found, Given)
+        (state,) = found.states
+    return state
+
+
+def kinds(of: type[ProviderError] = ProviderError) -> list[type[ProviderError]]:
+    return [of, *(one for sub in of.__subclasses__() for one in kinds(sub))]
+
+
+def test_each_error_that_a_request_ends_with_is_an_ending() -> None:
+    none = {"provider", "circuit_open", "split_contradicted"}  # no request ends with these
+    categories = {one.category for one in kinds()} - none
+    assert categories == {str(one) for one in Ending} - {"answered", "abandoned"}
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_what_changes_nothing_is_known_beforehand(ending: Ending) -> None:
+    same = told(FRESH, ending) == FRESH
+    if indifferent(FRESH, Attempt(ending)):
+        assert same
+    assert same is (ending.effect in {Effect.SERVED, Effect.NONE})
+
+
+def test_a_retry_after_is_a_cooldown_for_all_and_a_shorter_one_does_not_end_it() -> None:
+    long = told(FRESH, Ending.RATE_LIMITED, retry_after=100)
+    assert long.cooldown_until == NOW + 100 * SECOND
+    for late in (told(long, Ending.RATE_LIMITED, Sent(epoch=0), retry_after=1),
+                 told(long, Ending.RATE_LIMITED, retry_after=1)):  # fmt: skip
+        assert late.cooldown_until == NOW + 100 * SECOND
+    longer = told(long, Ending.RATE_LIMITED, Sent(epoch=0), retry_after=200)
+    assert longer.cooldown_until == NOW + 200 * SECOND
+
+
+def test_without_a_time_the_cooldown_doubles_with_each_probe_that_fails() -> None:
+    state, now, waits = FRESH, NOW, []
+    for _ in range(4):
+        state = told(state, Ending.RATE_LIMITED, Sent(now))
+        waits.append((state.cooldown_until - now) // SECOND)
+        now = state.cooldown_until
+    assert waits == [30, 60, 120, 240]
+    served = told(state, Ending.ANSWERED, Sent(now))
+    assert told(served, Ending.RATE_LIMITED, Sent(now)).cooldown_until == now + 30 * SECOND
+
+
+def test_one_refusal_takes_a_tenth_off_the_rate_and_doubling_needs_a_probe_that_fails() -> None:
+    first = told(FRESH, Ending.RATE_LIMITED, retry_after=10)
+    assert first.distance(TUNING) == pytest.approx(SECOND / 0.9, abs=1)
+    second = told(first, Ending.RATE_LIMITED, retry_after=10)
+    assert second.ceiling == 2 * first.distance(TUNING)
+    proven = told(told(first, Ending.ANSWERED), Ending.RATE_LIMITED, retry_after=10)
+    assert proven.ceiling == first.distance(TUNING)
+
+
+def test_refusals_of_one_congestion_count_once() -> None:
+    first = told(FRESH, Ending.RATE_LIMITED, retry_after=10)
+    late = told(first, Ending.RATE_LIMITED, Sent(epoch=0), retry_after=10)
+    assert late == first
+
+
+def test_a_quota_that_fell_is_seen_from_what_was_granted_between_two_refusals() -> None:
+    first = told(
+        granted(FRESH, 60, SECOND), Ending.RATE_LIMITED, Sent(NOW + 60 * SECOND), retry_after=1
+    )
+    again = replace(told(first, Ending.ANSWERED), granted=30)
+    second = told(again, Ending.RATE_LIMITED, Sent(NOW + 120 * SECOND), retry_after=1)
+    assert second.ceiling == 2 * SECOND
+
+
+def test_refusals_never_make_it_slower_than_the_slowest_nor_faster_than_configured() -> None:
+    state = FRESH
+    for _ in range(12):
+        state = told(state, Ending.RATE_LIMITED)
+    assert state.distance(TUNING) == 30 * SECOND
+    assert replace(state, age=10**12).distance(TUNING) == FRESH.spacing
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending.UNAVAILABLE, Ending.TIMEOUT, Ending.RATE_LIMITED], ids=str
+)
+def test_five_failures_in_a_row_open_the_breaker(ending: Ending) -> None:
+    state = FRESH
+    for _ in range(4):
+        state = told(state, ending, retry_after=0)
+        assert state.circuit(NOW) is Circuit.CLOSED
+    interrupted = told(told(state, Ending.ANSWERED), ending)
+    assert interrupted.circuit(NOW) is Circuit.CLOSED
+    opened = told(state, ending)
+    assert opened.opened_until == NOW + 300 * SECOND
+    assert opened.epoch > state.epoch, "turns that were given ahead are void"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [Ending.UNKNOWN_SYMBOL, Ending.OUT_OF_DEPTH, Ending.MALFORMED_REPLY, Ending.CREDENTIALS],
+    ids=str,
+)
+def test_what_is_no_failure_of_the_provider_never_opens_it(ending: Ending) -> None:
+    state = FRESH
+    for _ in range(20):
+        state = told(state, ending)
+    assert state == FRESH
+
+
+def test_a_page_that_turns_us_away_opens_it_at_once_and_cools_all_down() -> None:
+    blocked = told(FRESH, Ending.BLOCKED)
+    assert blocked.circuit(NOW) is Circuit.OPEN
+    assert blocked.cooldown_until == NOW + 300 * SECOND
+
+
+def opened() -> State:
+    state = FRESH
+    for _ in range(5):
+        state = told(state, Ending.TIMEOUT)
+    found = reserve([state], Wish(), state.opened_until, TUNING)
+    assert isinstance(found, Given)
+    assert found.probe
+    return found.states[0]
+
+
+def test_a_probe_that_is_served_closes_it_and_one_that_fails_opens_it_anew() -> None:
+    probing, now = opened(), NOW + 301 * SECOND
+    closed = told(probing, Ending.UNKNOWN_SYMBOL, Sent(now, probe=True))
+    assert (closed.circuit(now), closed.failures) == (Circuit.CLOSED, 0)
+    again = told(probing, Ending.TIMEOUT, Sent(now, probe=True))
+    assert again.opened_until == now + 300 * SECOND
+    unclear = told(probing, Ending.MALFORMED_REPLY, Sent(now, probe=True))
+    assert unclear.circuit(now) is Circuit.HALF_OPEN
+    assert unclear.probe_until == 0, "another one may try"
+
+
+def test_an_answer_to_a_request_from_before_closes_nothing() -> None:
+    probing = opened()
+    assert told(probing, Ending.ANSWERED, Sent(epoch=0)) == probing
+    assert told(probing, Ending.ANSWERED) == probing, "only the probe tells"
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_too_many_failures_among_the_last_slow_it_down_once_in_a_while(
+    outcomes: int, failed: int
+) -> None:
+    failed = min(outcomes, failed)
+    state = slowed(FRESH, outcomes, failed, NOW, TUNING)
+    slower = outcomes >= 20 and failed > outcomes / 10
+    assert (state.distance(TUNING) > FRESH.distance(TUNING)) is slower
+    assert slowed(state, 100, 100, NOW + SECOND, TUNING).ceiling == (
+        state.ceiling if slower else FRESH.spacing
+    )
+
+
+def test_what_the_provider_says_is_used_is_believed() -> None:
+    state = told(FRESH, Ending.ANSWERED, used={MINUTE: 590, timedelta(hours=1): 1})
+    assert state.meters[0].free(NOW) == 10
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(FRESH, failures=1),
+        replace(FRESH, refusals=1),
+        replace(FRESH, opened_until=1),
+    ],
+)
+def test_an_answer_after_anything_else_does_change_something(state: State) -> None:
+    assert not indifferent(state, Attempt(Ending.ANSWERED))
+    assert indifferent(FRESH, Attempt(Ending.ANSWERED))
+    assert not indifferent(FRESH, Attempt(Ending.ANSWERED, used={MINUTE: 1}))
+    assert not indifferent(FRESH, Attempt(Ending.TIMEOUT))
+
+
+def test_where_no_spacing_is_known_the_fastest_limit_is_what_was_refused() -> None:
+    fast, slow = Meter(SECOND, pace_of(RateLimit(600, MINUTE, 60))), FRESH.meters[0]
+    slow = replace(slow, pace=replace(slow.pace, interval=9 * SECOND))
+    bare = State("x", 0, (slow, fast))
+    assert told(bare, Ending.RATE_LIMITED).ceiling == fast.pace.interval
+
+
+def test_a_refusal_starts_the_rate_anew_at_age_nought() -> None:
+    old = replace(FRESH, ceiling=2 * SECOND, age=10 * SECOND)
+    assert told(old, Ending.RATE_LIMITED).age == 0
+    assert slowed(old, 100, 100, NOW, TUNING).age == 0
+
+
+def test_a_late_refusal_without_a_time_waits_as_long_as_the_first() -> None:
+    first = told(FRESH, Ending.RATE_LIMITED)
+    late = told(first, Ending.RATE_LIMITED, Sent(NOW + SECOND, epoch=0))
+    assert late.cooldown_until == NOW + 31 * SECOND
+    assert (late.refusals, late.epoch) == (first.refusals, first.epoch)
