@@ -15,6 +15,7 @@ from marketdata_pipeline.cli.doctor import doctor
 from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
+from marketdata_pipeline.cli.providers import providers
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for command in (
     init, quickstart, track, untrack, backfill, refresh, bars, status, export, sql, simulate,
-    ui, doctor, info, verify, compact, gc, backup, restore, downgrade,
+    ui, providers, doctor, info, verify, compact, gc, backup, restore, downgrade,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)

@@ -3,13 +3,16 @@
 Not here: any command.
 """
 
+import json
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -66,3 +69,30 @@ def console() -> Console:
     """
     width = None if sys.stdout.isatty() else _WIDE
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+
+
+def about(home: Home) -> dict[str, str]:
+    """Which home it is, and how late it is there."""
+    history = f" of {home.history} bars" if home.history else ""
+    return {
+        "home": str(home.folder),
+        "mode": f"{home.mode}{history}",
+        "market_now": home.clock.market_now().strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def about_line(home: Home) -> str:
+    """The same in one line."""
+    told = about(home)
+    return f"home {told['home']} ({told['mode']}), market time {told['market_now']}"
+
+
+def print_json(told: dict[str, Any]) -> None:
+    """One object: instants in ISO 8601, stretches of time in seconds, the rest as it is spelled."""
+    print(json.dumps(told, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)

@@ -3,24 +3,20 @@
 Not here: reading it (reading.status), drawing it (screen).
 """
 
-import json
-import sys
-from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
+from rich.console import ConsoleDimensions, RenderableType
 
 from marketdata_pipeline.cli.reading import overview_table, spelled
 from marketdata_pipeline.cli.screen import Picture, coverage_table, screen
-from marketdata_pipeline.cli.state import State, console, state_of
+from marketdata_pipeline.cli.state import State, about, about_line, console, print_json, state_of
+from marketdata_pipeline.cli.watching import HINT, Every, watched
 from marketdata_pipeline.cli.words import load_line, rate_line, turns_line
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.errors import BadInput, MarketDataError, StoreError
+from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.orchestrator import Runs, latest_runs
 from marketdata_pipeline.reading.data import Overview
@@ -42,9 +38,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Runs, rates, turns, cadence; until Ctrl-C.")
     ] = False,
-    every: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between two looks with --watch.")
-    ] = 2.0,
+    every: Every = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What is kept: series, bars, first and last, coverage, source, errors."""
@@ -57,33 +51,26 @@ def status(
         elif asked:
             _show_some(home, asked, as_json=as_json)
         else:
-            _show_all(home, as_json=as_json)
+            _show_all(state, home, as_json=as_json)
 
 
 def _watch(state: State, home: Home, every: float, *, as_json: bool) -> None:
     """Draw the home again and again on a terminal; once anywhere else."""
     if as_json:
-        _print_json(_picture_json(home, _look(state, home)))
+        print_json(_picture_json(home, _look(state, home)))
         return
-    if not sys.stdout.isatty():
-        console().print(screen(_look(state, home)))
-        return
-    out = Console(highlight=False, markup=False, emoji=False)
-    with suppress(KeyboardInterrupt), Live(console=out, screen=True, auto_refresh=False) as live:
-        live.update("looking ...", refresh=True)  # calendars and Dagster take their second
-        while True:
-            try:
-                picture = replace(_look(state, home), hint="Ctrl-C ends this")
-                live.update(screen(picture, out.size), refresh=True)
-            except StoreError as error:  # busy for once, or gone: it is looked at again
-                live.update(f"{error}\nlooking again ... (Ctrl-C ends this)", refresh=True)
-            home.clock.sleep(every)
+
+    def look(size: ConsoleDimensions | None) -> RenderableType:
+        picture = _look(state, home)
+        return screen(picture if size is None else replace(picture, hint=HINT), size)
+
+    watched(look, home.clock, every)
 
 
 def _look(state: State, home: Home) -> Picture:
-    turns = Governor(home.engine, home.clock).turns()
+    turns = Governor(home.engine, home.clock, state.settings.tuning).turns()
     found = read_status(home, turns, delay=state.settings.refresh_delay)
-    line = _about_line(home)
+    line = about_line(home)
     try:
         return Picture(line, found, latest_runs(home.dagster, at_most=_RUNS))
     except MarketDataError as error:  # the rest is worth seeing without Dagster too
@@ -93,19 +80,20 @@ def _look(state: State, home: Home) -> Picture:
 def _show_some(home: Home, asked: list[Instrument], *, as_json: bool) -> None:
     overviews = data_of(home).overviews_of(asked)
     if as_json:
-        _print_json({**_about(home), "series": [_series_json(one) for one in overviews]})
+        print_json({**about(home), "series": [_series_json(one) for one in overviews]})
         return
-    console().print(_about_line(home))
+    console().print(about_line(home))
     _print_series(overviews)
 
 
-def _show_all(home: Home, *, as_json: bool) -> None:
-    found = read_status(home, Governor(home.engine, home.clock).turns())
+def _show_all(state: State, home: Home, *, as_json: bool) -> None:
+    turns = Governor(home.engine, home.clock, state.settings.tuning).turns()
+    found = read_status(home, turns)
     if as_json:
         series = [_series_json(one) for one in data_of(home).overviews()]
-        _print_json({**_status_json(home, found), "series": series})
+        print_json({**_status_json(home, found), "series": series})
         return
-    console().print(_about_line(home))
+    console().print(about_line(home))
     out = console()
     if not found.series:
         out.print("nothing is tracked yet; run: marketdata track AAPL")
@@ -130,25 +118,11 @@ def _brief(found: Status) -> list[str]:
     ]
 
 
-def _about_line(home: Home) -> str:
-    about = _about(home)
-    return f"home {about['home']} ({about['mode']}), market time {about['market_now']}"
-
-
 def _print_series(overviews: list[Overview]) -> None:
     console().print(overview_table(overviews))
     for one in overviews:
         if one.summary.error_message:
             console().print(f"{one.summary.series}: {one.summary.error_message}")
-
-
-def _about(home: Home) -> dict[str, str]:
-    history = f" of {home.history} bars" if home.history else ""
-    return {
-        "home": str(home.folder),
-        "mode": f"{home.mode}{history}",
-        "market_now": home.clock.market_now().strftime("%Y-%m-%d %H:%M UTC"),
-    }
 
 
 def _picture_json(home: Home, picture: Picture) -> dict[str, Any]:
@@ -159,7 +133,7 @@ def _picture_json(home: Home, picture: Picture) -> dict[str, Any]:
 def _status_json(home: Home, found: Status) -> dict[str, Any]:
     return {
         **asdict(found),
-        **_about(home),
+        **about(home),
         "load": {**asdict(found.load), "says": load_line(found.load)},
     }
 
@@ -178,14 +152,3 @@ def _series_json(one: Overview) -> dict[str, Any]:
         "requests": stored.requests,
         "error": stored.error_message,
     }
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    print(json.dumps(told, default=_plain))
-
-
-def _plain(value: object) -> object:
-    """Instants in ISO 8601, stretches of time in seconds, anything else as it is spelled."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.total_seconds() if isinstance(value, timedelta) else str(value)

@@ -6,13 +6,14 @@ Not here: what is measured (reading).
 import math
 from datetime import timedelta
 
-from marketdata_pipeline.domain.gate import Turns
+from marketdata_pipeline.domain.gate import Circuit, Turns
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Load
 from marketdata_pipeline.store.totals import Written
 
 _LEAST, _MANY = 0.1, 10
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+_TIME = "%H:%M:%S UTC"
 
 
 def lasting(time: timedelta) -> str:
@@ -57,12 +58,25 @@ def load_line(load: Load) -> str:
 
 def turns_line(turns: Turns) -> str:
     """How many turns of a provider are free, and how many there are at all."""
-    told = f"{turns.free:,} of {turns.burst:,} turns free"
-    if turns.cooldown_until is not None:
-        told = f"no turn until {turns.cooldown_until:%H:%M:%S} UTC (429)"
     seconds = turns.interval.total_seconds()
     apart = f"{seconds:.2g} s" if seconds < _MANY else lasting(turns.interval)
-    return f"{told}; {turns.hourly:,} an hour, one every {apart}"
+    eased = f" ({eased_share(turns)} of its rate)" if turns.eased < 1 else ""
+    return f"{_free(turns)}; {turns.hourly:,} an hour, one every {apart}{eased}"
+
+
+def _free(turns: Turns) -> str:
+    if turns.open_until is not None:
+        return f"no turn until {turns.open_until:{_TIME}} (it failed too often)"
+    if turns.circuit is not Circuit.CLOSED:
+        return "one request tries whether it is back"
+    if turns.cooldown_until is not None:
+        return f"no turn until {turns.cooldown_until:{_TIME}} (it asked to wait)"
+    return f"{turns.free:,} of {turns.burst:,} turns free"
+
+
+def eased_share(turns: Turns) -> str:
+    """The share of the configured rate that is used now, in whole percent."""
+    return share(turns.eased, 0)
 
 
 def rate_line(what: Written) -> str:

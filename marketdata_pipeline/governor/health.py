@@ -21,8 +21,7 @@ _FEWEST = 20
 """Of fewer requests p95 is the slowest one, which says nothing of the others."""
 _LAST, _LEAST = 10, 3
 """None of the last ten was served: it is down. One or two requests say nothing yet."""
-_RECENT = timedelta(minutes=5)
-_TIME = "%H:%M:%S UTC"
+_RECENT, _DAY = timedelta(minutes=5), timedelta(days=1)
 
 
 class Condition(Enum):
@@ -31,7 +30,7 @@ class Condition(Enum):
     HEALTHY = ("healthy", "nothing to do")
     UNKNOWN = ("unknown", "the next update asks it, marketdata doctor does so now")
     SLOW = ("slow", "nothing is lost; where it lasts, raise MARKETDATA_INSTRUMENTS_AT_ONCE")
-    LIMITED = ("limited", "every process heeds it; where it happens often, lower its rate")
+    LIMITED = ("limited", "all processes heed it; where it happens often, lower the rate")
     DOWN = ("down", "nothing is lost, it is asked again; marketdata doctor looks for the cause")
 
     def __init__(self, spelling: str, advice: str) -> None:
@@ -154,10 +153,13 @@ def _judged(
     turns: Turns, log: Logged, latency: Latency | None, now: datetime
 ) -> tuple[Condition, str]:
     """The first that is true, the worst first; what is past says nothing where nobody asked."""
-    if (why := _down(turns, log)) is not None:
+    if (why := _down(turns, log, now)) is not None:
         return Condition.DOWN, why
     if turns.cooldown_until is not None:
-        return Condition.LIMITED, f"it asked to wait; no turn until {turns.cooldown_until:{_TIME}}"
+        return (
+            Condition.LIMITED,
+            f"it asked to wait; no turn until {_spelled(turns.cooldown_until, now)}",
+        )
     if not log.counts:
         return Condition.UNKNOWN, "it was not asked in the last 24 hours"
     if (why := _limited(turns, log, now)) is not None:
@@ -168,13 +170,13 @@ def _judged(
     return Condition.HEALTHY, "it answers"
 
 
-def _down(turns: Turns, log: Logged) -> str | None:
+def _down(turns: Turns, log: Logged, now: datetime) -> str | None:
     last = _telling(log.newest)[:_LAST]
     if turns.circuit is not Circuit.CLOSED:
         cause = f" ({last[0].ending})" if last and not _served(last[0]) else ""
         until = "one request tries whether it is back"
         if turns.open_until is not None:
-            until = f"no turn until {turns.open_until:{_TIME}}"
+            until = f"no turn until {_spelled(turns.open_until, now)}"
         return f"it failed too often{cause}; {until}"
     if len(last) >= _LEAST and not any(map(_served, last)):
         return f"none of the last {len(last)} requests was answered ({last[0].ending})"
@@ -183,14 +185,20 @@ def _down(turns: Turns, log: Logged) -> str | None:
 
 def _limited(turns: Turns, log: Logged, now: datetime) -> str | None:
     if turns.budget_left == 0:
-        return f"no credits are left today; no turn until {turns.next_at:{_TIME}}"
+        return f"no credits are left today; no turn until {_spelled(turns.next_at, now)}"
     if turns.eased < 1:
         percent = int(100 * turns.eased)
         return f"it refused or failed, so {percent} % of the rate is used for now"
     refused = [one.last for one in log.counts if one.ending.effect is Effect.REFUSED]
     if refused and now - max(refused) < _RECENT:
-        return f"it refused a request at {max(refused):{_TIME}}"
+        return f"it refused a request at {_spelled(max(refused), now)}"
     return None
+
+
+def _spelled(instant: datetime, now: datetime) -> str:
+    """With its date where that is another day's."""
+    spelling = "%H:%M:%S UTC" if abs(instant - now) < _DAY else "%Y-%m-%d %H:%M UTC"
+    return instant.strftime(spelling)
 
 
 def _volume(numbers: Iterable[tuple[Ending, int]]) -> Volume:

@@ -13,7 +13,7 @@ from marketdata_pipeline.cli.words import (
     turns_line,
     wish_line,
 )
-from marketdata_pipeline.domain.gate import Turns
+from marketdata_pipeline.domain.gate import Circuit, Turns
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Load, wish_of
 from marketdata_pipeline.store.totals import Written
@@ -85,8 +85,20 @@ def test_turns_say_how_many_are_free_or_until_when_there_is_none() -> None:
     assert turns_line(free) == "150 of 200 turns free; 2,000 an hour, one every 2 s"
     cooling = Turns("yahoo", 2000, 200, timedelta(seconds=0.36), 0, NOW, NOW)
     assert turns_line(cooling) == (
-        "no turn until 16:00:05 UTC (429); 2,000 an hour, one every 0.36 s"
+        "no turn until 16:00:05 UTC (it asked to wait); 2,000 an hour, one every 0.36 s"
     )
+
+
+def test_turns_say_what_the_breaker_says() -> None:
+    shut = Turns("yahoo", 2000, 200, TWO_SECONDS, 0, NOW, NOW, Circuit.OPEN, NOW)
+    assert turns_line(shut).startswith("no turn until 16:00:05 UTC (it failed too often); ")
+    half = Turns("yahoo", 2000, 200, TWO_SECONDS, 0, NOW, None, Circuit.HALF_OPEN)
+    assert turns_line(half).startswith("one request tries whether it is back; ")
+
+
+def test_a_rate_that_refusals_have_eased_is_said_beside_it() -> None:
+    eased = Turns("yahoo", 2000, 200, 2 * TWO_SECONDS, 9, NOW, None, eased=0.4999)
+    assert turns_line(eased).endswith("; 2,000 an hour, one every 4 s (49 % of its rate)")
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ def test_requests_that_were_abandoned_say_nothing() -> None:
             "it asked to wait; no turn until 21:05:00 UTC",
         ),
         (
+            replace(OPEN, cooldown_until=NOW + 50 * HOUR),
+            logged(REFUSED),
+            "it asked to wait; no turn until 2024-03-17 23:00 UTC",
+        ),
+        (
             replace(OPEN, eased=0.9999),
             logged(ANSWERED),
             "it refused or failed, so 99 % of the rate is used for now",
