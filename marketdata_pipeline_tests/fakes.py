@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Attempt, Turn
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import RateLimited
+
 Lines = Callable[[str], list[dict[str, Any]]]
 """The log lines of an event so far: what the fixture ``log_lines`` gives."""
 
@@ -37,13 +42,31 @@ class FrozenClock:
 
 @dataclass
 class OpenGate:
-    """A gate that always has a turn and counts them."""
+    """A gate that always has a turn; it counts them and keeps what it is told.
 
-    turns: int = 0
-    cooldowns: list[timedelta | None] = field(default_factory=list)
+    ``shut`` is raised instead of giving one.
+    """
 
-    def turn(self) -> None:
-        self.turns += 1
+    key: str = "yahoo"
+    shut: RateLimited | None = None
+    given: list[Turn] = field(default_factory=list)
+    reported: list[tuple[Turn, Attempt]] = field(default_factory=list)
 
-    def cool_down(self, retry_after: timedelta | None) -> None:
-        self.cooldowns.append(retry_after)
+    @property
+    def turns(self) -> int:
+        return len(self.given)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        return [attempt for _, attempt in self.reported]
+
+    def turn(self, errand: Errand, series: Series | None = None, *, weight: int = 1) -> Turn:
+        del weight
+        if self.shut is not None:
+            raise self.shut
+        turn = Turn(self.key, len(self.given), errand, series)
+        self.given.append(turn)
+        return turn
+
+    def report(self, turn: Turn, attempt: Attempt) -> None:
+        self.reported.append((turn, attempt))

@@ -15,7 +15,9 @@ from marketdata_pipeline.config import Settings
 from marketdata_pipeline.database.home import Home, Mode
 from marketdata_pipeline.domain.clock import Clock, SystemClock
 from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
-from marketdata_pipeline.domain.gate import Gate, Turns
+from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Attempt, Gate, Turn, Turns
+from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.providers.base import Provider, Reach
@@ -44,10 +46,12 @@ class Asked:
 class _NobodysGate:
     """Lets everything through: where there is no catalog, nobody shares a quota."""
 
-    def turn(self) -> None:
+    def turn(self, errand: Errand, series: Series | None = None, *, weight: int = 1) -> Turn:
         """Go on."""
+        del weight
+        return Turn("", 0, errand, series)
 
-    def cool_down(self, retry_after: timedelta | None) -> None:
+    def report(self, turn: Turn, attempt: Attempt) -> None:
         """Nobody is told."""
 
 

@@ -21,7 +21,9 @@ from pydantic_settings import (
 from marketdata_pipeline.config.places import Keys, read_places, spelled
 from marketdata_pipeline.config.values import (
     LEVELS,
+    MOST_CONNECTIONS,
     MOST_PORT,
+    MOST_WAITS,
     TIMEFRAMES,
     Level,
     as_absolute,
@@ -31,6 +33,7 @@ from marketdata_pipeline.config.values import (
     as_pairs,
     as_seconds,
     as_timeframes,
+    as_waits,
     known_components,
     setting,
 )
@@ -174,10 +177,30 @@ class Settings(BaseSettings):
         ge=timedelta(seconds=1),
     )
     connect_timeout: float = setting(
-        8.0, "Seconds to wait for a connection.", "above 0, up to 120", gt=0, le=120
+        8.0,
+        "Seconds to wait for a connection; half as long again on each further attempt, up to 20.",
+        "above 0, up to 120",
+        gt=0,
+        le=120,
     )
     read_timeout: float = setting(
-        25.0, "Seconds to wait for a reply.", "above 0, up to 600", gt=0, le=600
+        25.0,
+        "Seconds to wait for a whole reply; half as long again on each further attempt, up to 60.",
+        "above 0, up to 600",
+        gt=0,
+        le=600,
+    )
+    connections: int = setting(
+        15,
+        "Requests that one process may have under way at a provider, each over a kept connection.",
+        f"1 to {MOST_CONNECTIONS}",
+        ge=1,
+        le=MOST_CONNECTIONS,
+    )
+    retry_waits: Annotated[tuple[float, ...], BeforeValidator(as_waits)] = setting(
+        (1.0, 3.0, 8.0, 15.0, 30.0),
+        "Seconds before each further attempt of a request that failed for a passing reason.",
+        f"up to {MOST_WAITS} numbers with commas between, each 0 or more, or none",
     )
     refresh_delay: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=30),

@@ -50,8 +50,12 @@ def _default(key: str) -> str:
     if isinstance(info.default, timedelta):
         return f"`{info.default.total_seconds():g}`"
     if isinstance(info.default, tuple):
-        return f"`{','.join(map(str, info.default))}`"
-    return f"`{info.default:g}`" if isinstance(info.default, float) else f"`{info.default}`"
+        return f"`{','.join(_short(one) for one in info.default)}`"
+    return f"`{_short(info.default)}`"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Not here: the settings themselves (config) and where they are written (places).
 """
 
+import math
 import pkgutil
 import re
 from datetime import timedelta
@@ -17,6 +18,8 @@ from marketdata_pipeline.errors import BadInput
 LEVELS: Final = "one of debug, info, warning, error"
 TIMEFRAMES: Final = ", ".join(str(one) for one in Timeframe)
 MOST_PORT: Final = 65535
+MOST_CONNECTIONS: Final = 30
+MOST_WAITS: Final = 10
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -59,6 +62,18 @@ def as_lower(value: object) -> object:
 def as_seconds(value: object) -> object:
     """A number out of text; pydantic takes it as seconds."""
     return float(value) if isinstance(value, str) else value
+
+
+def as_waits(value: object) -> object:
+    """Numbers of seconds out of a list, or out of text with commas; ``none`` is an empty one."""
+    if isinstance(value, str):
+        value = [] if value.strip().lower() == "none" else value.split(",")
+    if not isinstance(value, list | tuple) or len(value) > MOST_WAITS:
+        raise ValueError
+    waits = tuple(float(one) for one in value)
+    if not all(math.isfinite(one) and one >= 0 for one in waits):
+        raise ValueError
+    return waits
 
 
 def as_days(value: object) -> object:

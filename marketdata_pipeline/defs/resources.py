@@ -105,6 +105,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         providers=[_connected(one, settings, home, waits) for one in PROVIDERS.values()],
         clock=home.clock,
         at_once=settings.instruments_at_once,
+        retry_waits=settings.retry_waits,
     )
     return Pipeline(
         updater=updater,
@@ -140,6 +141,7 @@ def _connected(kind: type[Provider], settings: Settings, home: Home, waits: Wait
         simulator=settings.simulator_url if replay else None,
         connect=settings.connect_timeout,
         read=settings.read_timeout,
+        connections=settings.connections,
     )
     gate = governor.gate(kind.name, max_wait=settings.turn_wait, waiting=waits.add)
     return kind.connected(gate, home.clock, reach)

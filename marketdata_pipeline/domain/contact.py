@@ -62,6 +62,7 @@ class Contact:
         took: from sending to the answer or to giving up.
         clock: the server's clock; None: it told no time.
         until: of HELD and LIMITED: the wall instant before which nobody asks; None: not known.
+        status: of HTTP; 0: no reply came, or it is no such server.
     """
 
     outcome: Outcome
@@ -69,6 +70,7 @@ class Contact:
     took: timedelta = timedelta(0)
     clock: ClockReading | None = None
     until: datetime | None = None
+    status: int = 0
 
     @property
     def answered(self) -> bool:

@@ -3,21 +3,24 @@
 Not here: the work on one instrument (work), deciding what to ask (plan), storing (settle).
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from queue import SimpleQueue
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.batch import Batch
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.outcome import Outcome
+from marketdata_pipeline.ingest.retries import WAITS, Retries
 from marketdata_pipeline.ingest.work import InstrumentWork
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
@@ -33,6 +36,10 @@ class Updater:
     """Brings series up to date: asks for what is missing, stores it, judges it.
 
     Idempotent: a retry is the same call, and a second call with nothing new sends no request.
+
+    Attributes:
+        at_once: so many instruments.
+        retry_waits: seconds before each further attempt of a request that failed.
     """
 
     store: BarStore
@@ -42,6 +49,8 @@ class Updater:
     providers: Sequence[Provider]
     clock: Clock
     at_once: int = 3
+    retry_waits: tuple[float, ...] = WAITS
+    dice: random.Random = field(default_factory=random.Random)
 
     def update(self, series: Series, wanted: TimeRange | None = None) -> Outcome:
         """Bring one series up to date, its base first; errors are in the outcome."""
@@ -54,12 +63,14 @@ class Updater:
         wanted: TimeRange | None = None,
         *,
         run_id: str | None = None,
+        priority: Priority = Priority.TRACKED,
     ) -> Generator[Outcome]:
         """Bring many series up to date, ``at_once`` instruments at a time; yields as they finish.
 
         ``wanted`` None: each as far back as it is tracked, or its timeframe's usual depth. Once a
         provider has no turn within the time allowed, what still needs one fails with the same
-        error. Closing the iterator stops before the next instrument.
+        error. Closing the iterator stops before the next instrument. ``priority`` is of the
+        newest window of each series; older ones come after those of others.
         """
         # Every thread needs it: two that import a package at once can lock each other out. Source:
         # python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
@@ -68,7 +79,7 @@ class Updater:
             catalog=self.catalog,
             judge=self.judge,
             clock=self.clock,
-            works=self._works(series, run_id),
+            works=self._works(series, Errand(priority, run_id=run_id)),
             contract=self.judge.verdicts.all("bars_contract", among=series),
             since={one.instrument: one.since for one in self.tracking.all()},
             wanted=wanted,
@@ -85,9 +96,7 @@ class Updater:
             batch.stopped = True
             pool.shutdown(cancel_futures=True)
 
-    def _works(
-        self, series: Sequence[Series], run_id: str | None
-    ) -> dict[Instrument, InstrumentWork]:
+    def _works(self, series: Sequence[Series], errand: Errand) -> dict[Instrument, InstrumentWork]:
         """What is known of every instrument, read in a constant number of queries."""
         everything = {one for asked in series for one in (asked, asked.base) if one is not None}
         coverage: dict[Instrument, dict[Series, Coverage]] = defaultdict(dict)
@@ -97,6 +106,7 @@ class Updater:
         for summary in self.catalog.summaries(everything):
             stored[summary.series.instrument][summary.series] = summary
         actions, facts = self.catalog.known_actions(coverage), self.catalog.facts(coverage)
+        retries = Retries(self.clock, self.retry_waits, self.dice)
         return {
             one: InstrumentWork(
                 instrument=one,
@@ -108,7 +118,8 @@ class Updater:
                 actions=actions[one].actions,
                 actions_known=list(actions[one].covered),
                 first_trade=facts[one].first_trade,
-                run_id=run_id,
+                errand=errand,
+                retries=retries,
             )
             for one in coverage
         }

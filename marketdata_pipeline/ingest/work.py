@@ -10,23 +10,25 @@ from datetime import date, datetime, timedelta
 from marketdata_pipeline.domain.actions import Action, as_paid, restated, splits_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import (
+    CircuitOpen,
     MalformedReply,
     MarketDataError,
     OutOfDepth,
     ProviderError,
-    RateLimited,
     SplitContradicted,
     Unavailable,
 )
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, bars_before, plan, wanted_range
 from marketdata_pipeline.ingest.raw import splits_in_effect
+from marketdata_pipeline.ingest.retries import Retries
 from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Provider
@@ -36,8 +38,6 @@ from marketdata_pipeline.store.write import Committed, Fetch, FetchKind
 
 _log = get_logger(__name__)
 _OVERLAP = timedelta(days=10)
-_REFUSALS = 5
-"""As often may a provider answer 429 to one request before it fails."""
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class _Request:
     provider: Provider
     series: Series
     ask: Ask
+    errand: Errand
     oldest: datetime
     too_old: TimeRange | None
 
@@ -82,7 +83,13 @@ class InstrumentWork:
     actions: tuple[Action, ...]
     actions_known: list[TimeRange]
     first_trade: date | None
-    run_id: str | None
+    errand: Errand
+    retries: Retries
+
+    @property
+    def run_id(self) -> str | None:
+        """As in the errand."""
+        return self.errand.run_id
 
     def fetch_missing(self, wish: Wish, tally: Tally) -> None:
         """Ask for what is missing of a fetched series and store it, newest window first.
@@ -97,7 +104,7 @@ class InstrumentWork:
         for provider in self._candidates(wish.series):
             try:
                 self._fetch_from(provider, wish.series, wanted, tally)
-            except (Unavailable, MalformedReply) as error:
+            except (Unavailable, MalformedReply, CircuitOpen) as error:
                 _log.warning("provider failed", series=str(wish.series), error=str(error))
                 failure = error
                 continue
@@ -129,7 +136,9 @@ class InstrumentWork:
         todo = self._plan(provider, series, wanted)
         oldest = min((ask.window.start for ask in todo.asks), default=wanted.start)
         for ask in todo.asks:
-            request = _Request(provider, series, ask, oldest, todo.out_of_depth)
+            newest = ask is todo.asks[0]
+            errand = self.errand if newest else self.errand.for_the_past()
+            request = _Request(provider, series, ask, errand, oldest, todo.out_of_depth)
             try:
                 self._bring(request, tally)
             except SplitContradicted:
@@ -148,10 +157,16 @@ class InstrumentWork:
         return replace(request, ask=Ask(TimeRange(start, end), request.ask.parts))
 
     def _bring(self, request: _Request, tally: Tally) -> None:
+        """Ask and store what comes, again as the table of retries says."""
+        self.retries.run(
+            lambda errand: self._attempt(replace(request, errand=errand), tally), request.errand
+        )
+
+    def _attempt(self, request: _Request, tally: Tally) -> None:
         """Ask once and store what comes; what a refused reply told of splits is forgotten."""
         before = self.actions, self.actions_known
         try:
-            reply = self._asked(request, tally)
+            reply = self._asked(request)
             tally.requests += reply.requests
             self._learn_splits(reply)
             self._know_actions(request, reply, tally)
@@ -162,11 +177,11 @@ class InstrumentWork:
                 tally.requests += error.requests
             raise
 
-    def _asked(self, request: _Request, tally: Tally) -> Reply:
+    def _asked(self, request: _Request) -> Reply:
         """The provider's reply; that it does not go back so far is remembered as an answer."""
         provider, series, ask = request.provider, request.series, request.ask
         try:
-            return _patiently(provider, series, ask.window, tally)
+            return provider.fetch(series, ask.window, request.errand)
         except OutOfDepth as error:
             fetch = Fetch(
                 kind=FetchKind.REPLY,
@@ -227,7 +242,8 @@ class InstrumentWork:
             return
         daily = Series(self.instrument, Timeframe.D1)
         oldest = min(unexplained or request.oldest, request.oldest)
-        wide = _patiently(request.provider, daily, TimeRange(oldest, reply.market_at), tally)
+        whole = TimeRange(oldest, reply.market_at)
+        wide = request.provider.fetch(daily, whole, request.errand)
         tally.requests += wide.requests
         self._learn_splits(wide)
         actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
@@ -282,19 +298,3 @@ class InstrumentWork:
             changed=changed,
             first_trade=self.first_trade,
         )
-
-
-def _patiently(provider: Provider, series: Series, window: TimeRange, tally: Tally) -> Reply:
-    """The provider's reply, asked for again after a 429.
-
-    A 429 is a state of the provider: the gate holds the next request back until it is over, or
-    says that this takes longer than may be waited.
-    """
-    for _ in range(_REFUSALS - 1):
-        try:
-            return provider.fetch(series, window)
-        except RateLimited as error:
-            if not error.requests:  # no request was sent: the gate itself has no turn
-                raise
-            tally.requests += error.requests
-    return provider.fetch(series, window)

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import Contact
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
@@ -37,12 +38,15 @@ class Reach:
 
     Attributes:
         simulator: URL of the simulator that stands for all of them; None: the real ones.
-        connect, read: seconds to wait for a connection, and for the whole reply after it.
+        connect, read: seconds to wait for a connection, and for the whole reply after it; of the
+            first attempt, later ones may wait longer.
+        connections: how many requests may be under way at once.
     """
 
     simulator: str | None
     connect: float
     read: float
+    connections: int = 15
 
 
 class Provider(ABC):
@@ -66,15 +70,23 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
-        """Ask once for ``window`` (label space) of ``series``; each HTTP request takes a turn.
+    def fetch(
+        self,
+        series: Series,
+        window: TimeRange,
+        errand: Errand = Errand(),  # noqa: B008 - frozen
+    ) -> Reply:
+        """Ask once for ``window`` (label space) of ``series``.
+
+        Each HTTP request takes a turn for the errand and reports how it ended. None is repeated
+        here; whoever asks again does so with ``errand.again()``.
 
         Raises:
             ProviderError: the narrowest kind; no foreign exception ever leaves.
         """
 
     def contact(self, *, within: float) -> Contact | None:  # noqa: ARG002 - for those that ask
-        """Whether the provider answers: one small request that takes a turn, without waiting.
+        """Whether the provider answers: one small request that takes a turn and reports it.
 
         None where only fetching could tell. What goes wrong is the outcome, not an error.
 

@@ -4,13 +4,14 @@ Not here: which answer, and what breaks it (on_answer).
 """
 
 import asyncio
+import gzip
 import socket
 import struct
 from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from marketdata_pipeline.simulator.wire import Answer, Way
 
@@ -21,12 +22,28 @@ _TO_ARRIVE = 0.05
 """Seconds for bytes to reach the client before a reset, which may overtake them."""
 
 
-class AnswerResponse(Response):
-    """Sends an answer as it says that it leaves; ``refuse`` lets nobody connect for a while."""
+def packs(answer: Answer, accepted: str) -> bool:
+    """Whether the body is gzipped, as Yahoo does for whoever names gzip in Accept-Encoding."""
+    offered = (one.replace(" ", "").lower() for one in accepted.split(","))
+    return bool(answer.body) and "gzip" in offered
 
-    def __init__(self, answer: Answer, history: str, refuse: Callable[[float], None]) -> None:
+
+class AnswerResponse(Response):
+    """Sends an answer as it says that it leaves; ``refuse`` lets nobody connect for a while.
+
+    What breaks on the way are the bytes that are sent: if it is ``packed``, those of the gzip.
+    """
+
+    def __init__(
+        self, answer: Answer, history: str, refuse: Callable[[float], None], *, packed: bool = False
+    ) -> None:
         headers = {**answer.headers, "Content-Type": answer.content_type, HEADER: history}
-        super().__init__(answer.body, answer.status, headers)
+        body = answer.body
+        if packed:
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        super().__init__(body, answer.status, headers)
+        STATUS_PHRASES.setdefault(answer.status, b"")  # else uvicorn sends nothing above 599
         self._answer = answer
         self._refuse = refuse
 
@@ -45,18 +62,17 @@ class AnswerResponse(Response):
 
     async def _drip(self, send: Send) -> None:
         await self._start(send)
-        body = self._answer.body
-        size = max(1, -(-len(body) // _DROPS))
-        for at in range(0, len(body), size):
+        size = max(1, -(-len(self.body) // _DROPS))
+        for at in range(0, len(self.body), size):
             await asyncio.sleep(self._answer.seconds / _DROPS)
-            await _piece(send, body[at : at + size])
+            await _piece(send, bytes(self.body[at : at + size]))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _break(self, transport: asyncio.Transport, send: Send) -> None:
         way = self._answer.way
         if way.answered:
             await self._start(send)
-            await _piece(send, self._answer.body[: len(self._answer.body) // 2])
+            await _piece(send, bytes(self.body[: len(self.body) // 2]))
         if way is Way.HALF:
             transport.close()
         if way is Way.HALF_RESET:

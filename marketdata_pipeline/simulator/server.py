@@ -27,7 +27,7 @@ from marketdata_pipeline.simulator.history import History
 from marketdata_pipeline.simulator.limits import Limits
 from marketdata_pipeline.simulator.listening import HOST, Server, listen
 from marketdata_pipeline.simulator.pages import Pages
-from marketdata_pipeline.simulator.sending import AnswerResponse
+from marketdata_pipeline.simulator.sending import AnswerResponse, packs
 from marketdata_pipeline.simulator.wire import Answer
 
 CLIENT = "X-Client"
@@ -37,12 +37,19 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A provider request: host as the client spelled it, status 0 where nothing was answered."""
+    """A provider request: host as the client spelled it, status 0 where nothing was answered.
+
+    Attributes:
+        connection: the client's port; requests over one connection have it in common.
+        packed: whether the answer is gzipped.
+    """
 
     host: str
     path: str
     params: dict[str, str]
     status: int
+    connection: int = 0
+    packed: bool = False
 
 
 @dataclass
@@ -172,11 +179,15 @@ class Simulator:
         """The answer on its way; what was asked is kept and counted."""
         host = request.headers.get("host", "").partition(":")[0]
         status = answer.status if answer.way.answered else 0
-        self.requests.append(Seen(host, request.url.path, dict(request.query_params), status))
+        packed = packs(answer, request.headers.get("accept-encoding", ""))
+        port = request.client.port if request.client else 0
+        params = dict(request.query_params)
+        self.requests.append(Seen(host, request.url.path, params, status, port, packed))
         self._asked[route] = self._asked.get(route, 0) + 1
         self.counters.add(route, request.headers.get(CLIENT, ""), now, answer)
         refuse: Callable[[float], None] = request.app.state.refuse
-        return AnswerResponse(answer, answer.source or self.history.name, refuse)
+        source = answer.source or self.history.name
+        return AnswerResponse(answer, source, refuse, packed=packed)
 
 
 @contextmanager

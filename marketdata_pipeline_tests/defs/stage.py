@@ -14,6 +14,7 @@ import dagster as dg
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV, ohlcv
 from marketdata_pipeline.defs.resources import Pipeline, Upkeep
 from marketdata_pipeline.defs.schedules import bars_refresh, bars_update
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
@@ -25,7 +26,7 @@ from marketdata_pipeline.orchestrator import INSTRUMENTS
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.verify import Verifier
-from marketdata_pipeline_tests.ingest.world import TruthProvider, World, days, walk
+from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, days, walk
 
 YEAR = days("2023-03-15", "2024-03-16")
 KNOWN = ("AAPL", "MSFT", "IBM")
@@ -131,14 +132,14 @@ class Choosy(TruthProvider):
     down: set[str] = field(default_factory=set)
     after: dict[Series, int] = field(default_factory=dict)
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
         key = series.instrument.key
         if key in self.unknown:
             raise UnknownSymbol(f"truth knows no {key}", provider="truth", series=str(series))
         answered = sum(one == series for one, _ in self.asked)
         if key in self.down or answered >= self.after.get(series, answered + 1):
             raise Unavailable(f"{series}: truth | is down", provider="truth", series=str(series))
-        return super().fetch(series, window)
+        return super().fetch(series, window, errand)
 
 
 def choosy(world: World) -> Choosy:

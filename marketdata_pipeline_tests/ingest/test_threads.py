@@ -13,9 +13,9 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline_tests.ingest.world import TruthProvider, make_world
 
 class Looking(TruthProvider):
-    def fetch(self, series, window):
+    def fetch(self, series, window, errand):
         print(sorted({"pyarrow.parquet"} - set(sys.modules)), "pandera" in sys.modules)
-        return super().fetch(series, window)
+        return super().fetch(series, window, errand)
 
 folder = Path(sys.argv[1])
 world = make_world(folder, f"sqlite:///{folder / 'catalog.sqlite'}")

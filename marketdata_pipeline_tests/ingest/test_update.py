@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.resample import derive
@@ -27,7 +28,7 @@ from marketdata_pipeline.ingest.judge import Judge, Judgement
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline_tests.fakes import FrozenClock, Lines
-from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
+from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, day, days, walk
 
 AAPL = Series.parse("AAPL|1d")
 WEEKLY = Series.parse("AAPL|1wk")
@@ -86,8 +87,8 @@ def test_a_window_that_ends_before_a_split_is_unsplit_too(world: World) -> None:
 
 def test_actions_are_asked_for_when_the_reply_cannot_tell_them(world: World) -> None:
     class Narrow(TruthProvider):
-        def fetch(self, series: Series, window: TimeRange) -> Reply:
-            reply = super().fetch(series, window)
+        def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
+            reply = super().fetch(series, window, errand)
             inside = tuple(one for one in reply.actions if one.ex_date < window.end.date())
             return replace(reply, actions=inside, actions_within=window)
 
@@ -454,8 +455,8 @@ def test_a_bad_day_beside_stored_bars_is_no_split(world: World) -> None:
 
 def test_an_empty_reply_that_tells_no_actions_is_a_value(world: World) -> None:
     class Silent(TruthProvider):
-        def fetch(self, series: Series, window: TimeRange) -> Reply:
-            return replace(super().fetch(series, window), actions=(), actions_within=None)
+        def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
+            return replace(super().fetch(series, window, errand), actions=(), actions_within=None)
 
     silent = Silent({}, world.clock)
     outcome = world.updater_over(silent).update(AAPL, days("2024-02-01", "2024-03-01"))

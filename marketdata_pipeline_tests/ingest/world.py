@@ -27,6 +27,7 @@ from marketdata_pipeline.domain.actions import (
 from marketdata_pipeline.domain.bars import COLUMNS, PRICES
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -43,6 +44,7 @@ from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 from marketdata_pipeline_tests.fakes import FrozenClock
 
+USUAL = Errand()
 FRIDAY_CLOSE = datetime(2024, 3, 15, 20, tzinfo=UTC)
 """XNYS closed this very instant; New York is on summer time since the Sunday before."""
 
@@ -89,6 +91,7 @@ class TruthProvider(Provider):
     lacking: set[datetime] = field(default_factory=set)
     unsplit: bool = False
     asked: list[tuple[Series, TimeRange]] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list)
 
     name: ClassVar[str] = "truth"
     timeframes: ClassVar[Mapping[Timeframe, Capability]] = {
@@ -104,8 +107,9 @@ class TruthProvider(Provider):
         del gate, reach
         return cls({}, clock)
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
         self.asked.append((series, window))
+        self.errands.append(errand)
         if self.failures:
             raise self.failures.pop(0)
         now = self.clock.market_now()

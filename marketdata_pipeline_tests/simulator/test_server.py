@@ -104,6 +104,50 @@ def test_cookie_and_crumb_have_faults_of_their_own() -> None:
         assert get(simulator, CHART).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip, deflate, br, zstd", True),
+        ("br, GZIP", True),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("", False),
+    ],
+)
+def test_a_body_is_packed_for_whoever_accepts_it(accepted: str, packed: bool) -> None:  # noqa: FBT001 - a case
+    with running(HISTORY, clock()) as simulator:
+        plain = get(simulator, CHART, headers={"Accept-Encoding": "identity"})
+        found = get(simulator, CHART, headers={"Accept-Encoding": accepted})
+        assert found.content == plain.content
+        assert (found.headers.get("Content-Encoding") == "gzip") is packed
+        assert (int(found.headers["Content-Length"]) < len(plain.content)) is packed
+        assert [one.packed for one in simulator.requests] == [False, packed]
+
+
+def test_what_has_no_body_is_not_packed() -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("empty"))
+        found = get(simulator, CHART, headers={"Accept-Encoding": "gzip"})
+        assert (found.content, found.headers["Content-Length"]) == (b"", "0")
+
+
+def test_it_tells_requests_over_one_connection_from_others() -> None:
+    with running(HISTORY, clock()) as simulator:
+        with requests.Session() as kept:
+            for _ in range(2):
+                kept.get(simulator.url + CHART, timeout=5)
+        get(simulator, CHART)
+        first, second, other = (one.connection for one in simulator.requests)
+        assert first == second != other
+
+
+@pytest.mark.parametrize("status", [599, 600, 999])
+def test_statuses_that_no_standard_knows_are_sent_too(status: int) -> None:
+    with running(HISTORY, clock()) as simulator:
+        simulator.faults.add(Fault("status", status=status))
+        assert get(simulator, CHART).status_code == status
+
+
 def test_a_truncated_body_ends_before_its_length() -> None:
     with running(HISTORY, clock()) as simulator:
         simulator.faults.add(Fault("truncated", times=1))

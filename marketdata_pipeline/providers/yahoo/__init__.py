@@ -5,6 +5,7 @@ Not here: un-splitting (domain.actions, once all later splits are known), retrie
     endpoint.py   where requests go: Yahoo or a simulator
     session.py    how yfinance gets there
     faults.py     what a reply means
+    pages.py      what comes instead of one
     chart.py      a reply as typed values
     rows.py       from rows to bars
     units.py      bars in another unit than the others
@@ -12,7 +13,7 @@ Not here: un-splitting (domain.actions, once all later splits are known), retrie
 """
 
 from datetime import timedelta
-from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from marketdata_pipeline.domain import bars as contract
@@ -20,6 +21,7 @@ from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import Contact, Outcome
+from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -28,10 +30,11 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Capability, Provider, Reach
+from marketdata_pipeline.providers.http import turn_taken
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
-from marketdata_pipeline.providers.yahoo.reachable import ask
+from marketdata_pipeline.providers.yahoo.reachable import ask, ending_of
 from marketdata_pipeline.providers.yahoo.rows import ask_for, bars_of
 from marketdata_pipeline.providers.yahoo.units import in_another_unit
 
@@ -64,20 +67,29 @@ class Yahoo(Provider):
         clock: Clock,
         endpoint: Endpoint,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        connections: int = 15,
     ) -> None:
         self._gate = gate
         self._clock = clock
         self._endpoint = endpoint
         self._timeouts = timeouts
+        self._connections = connections
+        self._session: YahooSession | None = None
+        self._opening = Lock()
 
     @classmethod
     def connected(cls, gate: Gate, clock: Clock, reach: Reach) -> Self:
         """Yahoo itself, or the simulator in its place."""
         url = reach.simulator
         endpoint = Endpoint.live() if url is None else Endpoint.simulator(url)
-        return cls(gate, clock, endpoint, Timeouts(reach.connect, reach.read))
+        return cls(gate, clock, endpoint, Timeouts(reach.connect, reach.read), reach.connections)
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(
+        self,
+        series: Series,
+        window: TimeRange,
+        errand: Errand = Errand(),  # noqa: B008 - frozen
+    ) -> Reply:
         """Ask once for ``window`` of ``series``; bars are split-adjusted up to that moment.
 
         Labels of 1d bars are the exchange's dates at 00:00 UTC (FX: London's, crypto: UTC's).
@@ -94,7 +106,7 @@ class Yahoo(Provider):
             raise faults.unserved(series, self.timeframes)
         market_at = self._clock.market_now()
         asked = ask_for(series, window, market_at)
-        call = self._session.history(series, asked)
+        call = self._opened().history(series, asked, errand)
         chart, fetched_at = call.chart, self._clock.wall_now()
         bars, told = contract.empty(), None
         actions: tuple[Action, ...] = ()
@@ -124,15 +136,16 @@ class Yahoo(Provider):
         )
 
     def contact(self, *, within: float) -> Contact:
-        """Ask for one chart; a 429 cools all down, as any other request's does."""
+        """Ask for one chart; what comes is reported, as any other request's ending is."""
+        urgent = Errand(Priority.URGENT)  # a person waits for it
         try:
-            self._gate.turn()
+            with turn_taken(self._gate, self._clock, urgent) as sent:
+                found = ask(self._endpoint, self._clock, within=within)
+                sent.status, sent.ending = found.status, ending_of(found)
+                if found.until is not None:
+                    sent.retry_after = max(found.until - self._clock.wall_now(), timedelta(0))
         except RateLimited as error:
             return Contact(Outcome.HELD, until=error.retry_at)
-        found = ask(self._endpoint, self._clock, within=within)
-        if found.outcome is Outcome.LIMITED:
-            now = self._clock.wall_now()
-            self._gate.cool_down(None if found.until is None else found.until - now)
         return found
 
     def _warn(self, chart: Chart, series: Series) -> None:
@@ -144,8 +157,13 @@ class Yahoo(Provider):
                 payments=foreign,
             )
 
-    @cached_property
-    def _session(self) -> "YahooSession":
+    def _opened(self) -> "YahooSession":
+        """The one session of all threads; whoever comes first makes it."""
         from marketdata_pipeline.providers.yahoo.session import YahooSession
 
-        return YahooSession(self._endpoint, self._gate, self._clock, self._timeouts)
+        with self._opening:
+            if self._session is None:
+                self._session = YahooSession(
+                    self._endpoint, self._gate, self._clock, self._timeouts, self._connections
+                )
+            return self._session

@@ -6,7 +6,7 @@ home and a replay home keep their worlds apart.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -18,12 +18,36 @@ MARK = "X-Marketdata-Simulator"
 LIVE_ORIGIN = "yahoo"
 
 
+GROWTH = 1.5
+"""By how much each further attempt may take longer than the one before."""
+LONGEST_CONNECT, LONGEST_READ = 20.0, 60.0
+"""Seconds up to which time limits grow; a setting above them does not grow at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to wait for a connection, and for the whole reply after it."""
+    """Seconds that a request for a chart may take; that of ``contact`` is told its own.
+
+    Attributes:
+        connect: for the name, the connection and its encryption.
+        read: for the whole reply after it. A body that comes in drops gains nothing by them: a
+            request ends ``connect + read`` seconds after it began, at the latest.
+    """
 
     connect: float = 8.0
     read: float = 25.0
+
+    def escalated(self, attempt: int) -> Self:
+        """Those of the ``attempt``-th try, from 1 on: a slow provider is given more time.
+
+        8 and 25 s become 12 and 37.5, 18 and 56.25, then 20 and 60.
+        """
+        grown = GROWTH ** min(attempt - 1, 20)
+        return replace(
+            self,
+            connect=max(self.connect, min(self.connect * grown, LONGEST_CONNECT)),
+            read=max(self.read, min(self.read * grown, LONGEST_READ)),
+        )
 
 
 _HISTORY = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)

@@ -17,6 +17,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import (
     BadInput,
+    Blocked,
     MalformedReply,
     OutOfDepth,
     ProviderError,
@@ -24,16 +25,13 @@ from marketdata_pipeline.errors import (
     Unavailable,
     UnknownSymbol,
 )
+from marketdata_pipeline.providers.yahoo import pages
 from marketdata_pipeline.providers.yahoo.chart import Chart, Complaint, Envelope
+from marketdata_pipeline.providers.yahoo.pages import OK
 
 NAME = "yahoo"
-OK = 200
 TOO_MANY_REQUESTS = 429
 PROXY_NEEDED = 407
-REFUSALS = frozenset({401, 403, 451, 999})
-"""How a block page comes; 999 is Yahoo's own number for an address that it refuses."""
-OUT_OF_ORDER = b"Will be right back"
-"""What the page says that stands in for everything during an outage."""
 LONGEST_WAIT = timedelta(days=1)
 """A Retry-After beyond it is taken for this much."""
 
@@ -42,16 +40,27 @@ _WORDED = frozenset({OK, 400, 404, 422})
 _STATUS_OF_CODE = {"Bad Request": 400, "Not Found": 404, "Unprocessable Entity": 422}
 _NO_DATA = "Data doesn't exist for startDate"
 _TOO_LONG = "per request"
-_TIMED_OUT, _REFUSED, _UNRESOLVED, _PARTIAL = 28, 7, 6, 18
-"""libcurl's codes OPERATION_TIMEDOUT, COULDNT_CONNECT, COULDNT_RESOLVE_HOST and PARTIAL_FILE."""
+_TIMED_OUT, _REFUSED, _UNRESOLVED = 28, 7, 6
+"""libcurl's codes OPERATION_TIMEDOUT, COULDNT_CONNECT and COULDNT_RESOLVE_HOST."""
+_CUT_SHORT = frozenset({18, 61})
+"""PARTIAL_FILE and BAD_CONTENT_ENCODING: less came than was announced, or not all of it unpacks."""
+_PREFIX = re.compile(r"^.*?curl: \(\d+\) ")
 
 
-def chart_in(status: int, body: bytes, series: Series) -> Chart | None:
+def chart_in(status: int, body: bytes, series: Series, location: str = "") -> Chart | None:
     """The chart in a reply; None where Yahoo says that it has nothing in that range.
+
+    Args:
+        status: of HTTP.
+        body: unpacked.
+        series: what was asked for.
+        location: where a redirect leads; empty: it is none.
 
     Raises:
         ProviderError: the narrowest kind that the reply allows.
     """
+    if pages.is_block(status, body) or pages.wants_consent(status, location, body):
+        raise _turned_away(status, series, location)
     said = f"Yahoo answered HTTP {status} for {series}"
     if status not in _WORDED:
         raise _error(Unavailable, said, series)
@@ -99,9 +108,9 @@ def of_transport(code: int, text: str, series: Series, unanswered: str) -> Provi
         return _error(ProviderTimeout, f"Yahoo did not answer in time for {series}", series)
     if code in {_REFUSED, _UNRESOLVED}:
         return _error(Unavailable, unanswered, series)
-    if code == _PARTIAL:
+    if code in _CUT_SHORT:
         return _error(MalformedReply, f"Yahoo's reply for {series} ended too early", series)
-    why = _tidy(text.partition(". See ")[0])
+    why = _tidy(_PREFIX.sub("", text).partition(". See ")[0])
     reason = f"the connection to Yahoo broke while asking for {series}: {why}"
     return _error(Unavailable, reason, series)
 
@@ -128,15 +137,31 @@ def _error(kind: type[ProviderError], text: str, series: Series) -> ProviderErro
     return kind(text, provider=NAME, series=str(series))
 
 
+def _turned_away(status: int, series: Series, location: str) -> ProviderError:
+    """The error for an address that gets no charts, with what a person can do about it."""
+    if status in pages.REFUSALS:
+        text = (
+            f"Yahoo turns this address away (a page with HTTP {status} instead of {series}): wait "
+            "some hours, ask from another address, or ask less often "
+            "(MARKETDATA_YAHOO_REQUESTS_PER_HOUR)"
+        )
+    else:
+        host = f" to {pages.host_of(location)}" if location else ""
+        text = (
+            f"Yahoo wants a browser's consent from this address (HTTP {status}{host} instead of "
+            f"{series}), as it does in some countries: try again later or from another address"
+        )
+    return _error(Blocked, text, series)
+
+
 def _unreadable(status: int, body: bytes, series: Series, error: ValidationError) -> ProviderError:
-    """Who does not speak Yahoo's JSON is not Yahoo's chart service: a block page, an outage."""
-    page = body.lstrip()[:1] == b"<" or OUT_OF_ORDER in body[:4096]
-    if page or status != OK:
-        text = f"instead of a chart for {series} came a page with HTTP {status}"
-        return _error(Unavailable, text, series)
+    """Who does not speak Yahoo's JSON is not Yahoo's chart service: most likely an outage."""
+    if pages.is_page(body) or status != OK:
+        sent = f"instead of a chart for {series} Yahoo sent a page (HTTP {status})"
+        return _error(Unavailable, f"{sent}; it may be out of order", series)
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    text = f"the reply for {series} is no chart: {where} {first['msg']}"
+    text = f"Yahoo's reply for {series} is no chart: {where} {first['msg']}"
     return _error(MalformedReply, _tidy(text), series)
 
 

@@ -9,27 +9,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
+from marketdata_pipeline.domain.gate import Ending
+from marketdata_pipeline.providers.yahoo import pages
 from marketdata_pipeline.providers.yahoo.endpoint import MARK, Endpoint
 from marketdata_pipeline.providers.yahoo.faults import (
-    OK,
-    OUT_OF_ORDER,
     PROXY_NEEDED,
-    REFUSALS,
     TOO_MANY_REQUESTS,
     retry_after,
 )
+from marketdata_pipeline.providers.yahoo.pages import OK
 
 if TYPE_CHECKING:
     from curl_cffi import requests
 
 _URL = "https://query2.finance.yahoo.com/v8/finance/chart/AAPL?range=1d&interval=1d"
 _SECOND = timedelta(seconds=1)
-_CONSENT = ("consent.yahoo.com", "guce.yahoo.com")
-"""Where Yahoo sends browsers of some countries first (recorded 2023 and 2025)."""
 _OUTCOME_OF_CODE = {
     5: Outcome.PROXY,  # its name leads nowhere
     6: Outcome.UNRESOLVED,
@@ -49,7 +46,7 @@ _LONGEST = 160
 
 
 def ask(endpoint: Endpoint, clock: Clock, *, within: float) -> Contact:
-    """Ask for a chart of AAPL once; at most ``within`` seconds.
+    """Ask for a chart of AAPL once; at most ``within`` seconds in all, connecting included.
 
     Only status 200 with that chart is an answer: a 429 or a block page is none.
     """
@@ -84,7 +81,25 @@ def _contact(
     if outcome is Outcome.LIMITED:
         wait = retry_after(headers, received)
         until = None if wait is None else received + wait
-    return Contact(outcome, said, received - sent, _clock(headers, sent, received), until)
+    took, clock = received - sent, _clock(headers, sent, received)
+    return Contact(outcome, said, took, clock, until, reply.status_code)
+
+
+def ending_of(found: Contact) -> Ending:
+    """What it tells everybody: as ``faults`` has it for a fetch."""
+    if found.outcome is Outcome.BLOCKED and found.status == OK:
+        return Ending.UNAVAILABLE  # most likely; a person is told what else it may be
+    return _ENDING_OF_OUTCOME.get(found.outcome, Ending.UNAVAILABLE)
+
+
+_ENDING_OF_OUTCOME = {
+    Outcome.ANSWERED: Ending.ANSWERED,
+    Outcome.LIMITED: Ending.RATE_LIMITED,
+    Outcome.BLOCKED: Ending.BLOCKED,
+    Outcome.CONSENT: Ending.BLOCKED,
+    Outcome.FOREIGN: Ending.ABANDONED,
+    Outcome.TIMEOUT: Ending.TIMEOUT,
+}
 
 
 def _failure(code: int, text: str, within: float) -> tuple[Outcome, str]:
@@ -104,13 +119,15 @@ def _meaning(reply: "requests.Response", endpoint: Endpoint) -> tuple[Outcome, s
     if (MARK in reply.headers) is not endpoint.simulated:
         told = "what answered is no simulator"
         return Outcome.FOREIGN, told if endpoint.simulated else "a simulator answered in its place"
-    if host := urlsplit(reply.headers.get("Location") or "").hostname:
-        away = Outcome.CONSENT if host in _CONSENT else Outcome.FOREIGN
+    location = reply.headers.get("Location") or ""
+    if host := pages.host_of(location):
+        away = Outcome.CONSENT if pages.wants_consent(status, location, b"") else Outcome.FOREIGN
         return away, f"HTTP {status}, a redirect to {host}"
     if status == OK:
         return _meaning_of_body(reply.content)
+    if pages.is_block(status, reply.content):
+        return Outcome.BLOCKED, f"HTTP {status}"
     known = {TOO_MANY_REQUESTS: Outcome.LIMITED, PROXY_NEEDED: Outcome.PROXY}
-    known |= dict.fromkeys(REFUSALS, Outcome.BLOCKED)
     return known.get(status, Outcome.OUTAGE), f"HTTP {status}"
 
 
@@ -119,10 +136,10 @@ def _meaning_of_body(body: bytes) -> tuple[Outcome, str]:
     fault = _fault(body)
     if not fault:
         return Outcome.ANSWERED, f"HTTP {OK}"
-    if body.lstrip()[:1] != b"<" or OUT_OF_ORDER in body[:4096]:
+    if not pages.is_page(body) or pages.is_outage(body):
         return Outcome.OUTAGE, fault
     # Certificates are verified, so it is a page of Yahoo's own.
-    consent = b"guce" in body or b"collectConsent" in body
+    consent = pages.wants_consent(OK, "", body)
     return Outcome.CONSENT if consent else Outcome.BLOCKED, f"HTTP {OK}, but a page"
 
 

@@ -9,6 +9,10 @@ chart service asks for neither cookie nor crumb, so those calls are answered on 
 look-up of a time zone, which only dates without a zone would need. A refusal leaves as one of our
 errors; yfinance neither repeats nor keeps those. Nor does it get to see a chart: the frame that it
 would make of one takes longer than all else that becomes of it here, and nobody would look at it.
+
+Requests go through libcurl's handles, each of which keeps its connection open. A handle that is
+given a connection which Yahoo closed meanwhile opens another one and asks again by itself, where
+not a byte of a reply had come (RFC 9112, section 9.3.1): it is one request here.
 """
 
 import json
@@ -22,18 +26,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import yfinance as yf
-from curl_cffi import CurlError, CurlOpt
+from curl_cffi import Curl, CurlError, CurlOpt
 from curl_cffi.requests import Response, Session
 from yfinance.exceptions import YFException
 
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import MarketDataError, ProviderError, RateLimited, Unavailable
-from marketdata_pipeline.logs import get_logger
+from marketdata_pipeline.errors import ProviderError, RateLimited, Unavailable
+from marketdata_pipeline.providers.http import Connections, Sent, turn_taken
 from marketdata_pipeline.providers.yahoo import faults
 from marketdata_pipeline.providers.yahoo.chart import Chart
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
@@ -43,7 +47,6 @@ from marketdata_pipeline.providers.yahoo.rows import Asked
 UNSAID_WAIT = timedelta(seconds=30)
 """When to come back after a 429 that does not say; the governor waits as long."""
 
-_LOG = get_logger(__name__)
 _CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
 _COOKIE_OR_CRUMB = ("https://fc.yahoo.com", "/v1/test/getcrumb")
 _THREAD = threading.local()
@@ -60,13 +63,16 @@ class Call:
     Attributes:
         origin: who answered, as ``Endpoint.origin`` says.
         chart: None as long as none came, and where Yahoo has nothing in the range.
+        handle: what its request goes through.
     """
 
     session: "YahooSession"
     series: Series
+    errand: Errand = Errand()  # noqa: RUF009 - frozen
     requests: int = 0
     origin: str = ""
     chart: Chart | None = None
+    handle: Curl | None = None
 
     def told(self, error: ProviderError) -> ProviderError:
         """The error with what was sent for it, and who answered."""
@@ -79,9 +85,23 @@ class YahooSession(Session[Response]):
 
     Thread-safe. yfinance keeps one session a process and swaps it whenever another one is given;
     so a request goes through the session of its own thread's call, whichever yfinance uses.
+
+    Args:
+        endpoint: where requests go.
+        gate: whose turns they take.
+        clock: for the time that they take.
+        timeouts: of a first attempt.
+        connections: how many requests may be under way at once, each over a connection of its own.
     """
 
-    def __init__(self, endpoint: Endpoint, gate: Gate, clock: Clock, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        gate: Gate,
+        clock: Clock,
+        timeouts: Timeouts,
+        connections: int,
+    ) -> None:
         options: dict[CurlOpt, Any] = {}
         if endpoint.simulated:
             options[CurlOpt.RESOLVE] = [f"*:{endpoint.port}:{endpoint.ip}"]
@@ -91,8 +111,17 @@ class YahooSession(Session[Response]):
         self._gate = gate
         self._clock = clock
         self._timeouts = timeouts
+        self._connections = Connections(Curl, connections)
 
-    def history(self, series: Series, asked: Asked) -> Call:
+    @property
+    def curl(self) -> Curl:
+        """The handle of this thread's request, in place of one a thread, which ends with it."""
+        handle: Curl | None = _THREAD.call.handle
+        if handle is None:
+            raise RuntimeError("a handle is there while a request is sent, and only then")
+        return handle
+
+    def history(self, series: Series, asked: Asked, errand: Errand) -> Call:
         """Have yfinance ask once; the call with what came.
 
         Raises:
@@ -102,7 +131,7 @@ class YahooSession(Session[Response]):
         _tame_yfinance()
         if yf.utils.is_isin(series.instrument.key):  # it would look the ISIN up, in vain
             raise faults.isin(series)
-        with calling(Call(self, series)) as call:
+        with calling(Call(self, series, errand)) as call:
             try:
                 yf.Ticker(series.instrument.key, session=self).history(
                     start=asked.start,
@@ -145,49 +174,48 @@ class YahooSession(Session[Response]):
         raise _Answered
 
     def send(self, call: Call, url: str, params: dict[str, Any]) -> None:
-        """Send one request and keep the chart that comes, and what it says about itself."""
-        self._gate.turn()
-        call.requests += 1
-        status, failed, began = 0, "", self._clock.wall_now()
-        try:
-            response = self._sent(call, self._endpoint.locate(url), params)
-            status = response.status_code
-            self._read(call, response)
-        except MarketDataError as error:
-            failed = error.category
-            raise
-        finally:
-            _LOG.debug(
-                "request",
-                provider=NAME,
-                series=str(call.series),
-                path=urlsplit(url).path,
-                status=status,
-                requests=call.requests,
-                ms=(self._clock.wall_now() - began) // timedelta(milliseconds=1),
-                error=failed or None,
-            )
+        """Send one request and keep the chart that comes, and what it says about itself.
 
-    def _sent(self, call: Call, url: str, params: dict[str, Any]) -> Response:
-        limits = (self._timeouts.connect, self._timeouts.read)
+        The connection comes before the turn: a turn that then waited for one would be stale.
+        """
+        with (
+            self._connections.one() as call.handle,
+            turn_taken(self._gate, self._clock, call.errand, call.series) as sent,
+        ):
+            call.requests += 1
+            response = self._sent(call, url, params, sent)
+            self._read(call, response, sent)
+
+    def _sent(self, call: Call, url: str, params: dict[str, Any], sent: Sent) -> Response:
+        limits = self._timeouts.escalated(call.errand.attempt)
         try:
-            return super().request("GET", url, params=params, timeout=limits, allow_redirects=False)
+            response = super().request(
+                "GET",
+                self._endpoint.locate(url),
+                params=params,
+                timeout=(limits.connect, limits.read),  # of curl: the sum of both in all
+                allow_redirects=False,
+            )
         except (CurlError, ValueError) as error:
+            begun = getattr(error, "response", None)
+            sent.status = getattr(begun, "status_code", 0)
             code, unanswered = int(getattr(error, "code", 0)), self._endpoint.unanswered()
             raise faults.of_transport(code, str(error), call.series, unanswered) from error
+        sent.status = response.status_code
+        return response
 
-    def _read(self, call: Call, response: Response) -> None:
-        call.origin = self._endpoint.origin(dict(response.headers))
+    def _read(self, call: Call, response: Response, sent: Sent) -> None:
+        headers = dict(response.headers)
+        call.origin = self._endpoint.origin(headers)
         if response.status_code == faults.TOO_MANY_REQUESTS:
-            raise self._cooled_down(response, call.series)
-        call.chart = faults.chart_in(response.status_code, response.content, call.series)
+            sent.retry_after = faults.retry_after(headers, self._clock.wall_now())
+            raise self._refused(call.series, sent.retry_after)
+        location = str(response.headers.get("Location") or "")
+        call.chart = faults.chart_in(response.status_code, response.content, call.series, location)
 
-    def _cooled_down(self, response: Response, series: Series) -> RateLimited:
+    def _refused(self, series: Series, wait: timedelta | None) -> RateLimited:
         """A 429 is a state of the provider: everybody waits, not this request alone."""
-        now = self._clock.wall_now()
-        wait = faults.retry_after(dict(response.headers), now)
-        self._gate.cool_down(wait)
-        retry_at = now + (UNSAID_WAIT if wait is None else wait)
+        retry_at = self._clock.wall_now() + (UNSAID_WAIT if wait is None else wait)
         return RateLimited(
             f"Yahoo wants no more requests until {retry_at:%H:%M:%S} UTC",
             retry_at=retry_at,

@@ -3,12 +3,14 @@
 Not here: anything that thinks; the simulator does.
 """
 
+import gzip
 import json
 import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
@@ -61,6 +63,14 @@ def complaint(code: str, description: str) -> bytes:
     return json.dumps({"chart": {"result": None, "error": error}}).encode()
 
 
+class Length(Enum):
+    """How a reply says where its body ends."""
+
+    TOLD = "Content-Length"
+    CHUNKED = "Transfer-Encoding"
+    CLOSED = "nothing: the connection ends with it"
+
+
 @dataclass(frozen=True)
 class Canned:
     """One reply; ``cut`` ends the connection after so many bytes of the body, 0 resets it."""
@@ -71,6 +81,13 @@ class Canned:
     marked: bool = True
     cut: int | None = None
     delay: float = 0.0
+    encoding: str = ""
+    length: Length = Length.TOLD
+
+    @property
+    def packed(self) -> bytes:
+        """The body as it is sent."""
+        return gzip.compress(self.body) if self.encoding else self.body
 
 
 @dataclass
@@ -132,7 +149,16 @@ def _send(handler: BaseHTTPRequestHandler, reply: Canned) -> None:
     mark = {MARK: "recorded"} if reply.marked else {}
     for name, value in {**mark, **reply.headers}.items():
         handler.send_header(name, value)
-    handler.send_header("Content-Length", str(len(reply.body)))
+    if reply.encoding:
+        handler.send_header("Content-Encoding", reply.encoding)
+    if reply.length is Length.TOLD:
+        handler.send_header("Content-Length", str(len(reply.packed)))
+    if reply.length is Length.CHUNKED:
+        handler.send_header("Transfer-Encoding", "chunked")
     handler.end_headers()
-    handler.wfile.write(reply.body[: reply.cut])
-    handler.close_connection = reply.cut is not None
+    sent = reply.packed[: reply.cut]
+    if reply.length is Length.CHUNKED:
+        end = b"" if reply.cut else b"0\r\n\r\n"
+        sent = b"%x\r\n%b\r\n%b" % (len(sent), sent, end)
+    handler.wfile.write(sent)
+    handler.close_connection = reply.cut is not None or reply.length is not Length.TOLD

@@ -6,6 +6,7 @@ import pytest
 
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
+    Blocked,
     MalformedReply,
     OutOfDepth,
     ProviderError,
@@ -24,6 +25,7 @@ TOO_OLD = complaint("Unprocessable Entity", "The requested range must be within 
 TOO_LONG = complaint("Unprocessable Entity", "Only 8 days worth of 1m ... per request.")
 NO_DATA = complaint("Bad Request", "Data doesn't exist for startDate = 1, endDate = 2")
 BAD = complaint("Bad Request", "Invalid input - interval=7m is not supported.")
+CONSENT = b'<html><form action="https://consent.yahoo.com/v2/collectConsent">'
 CRUMB = b'{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}'
 
 
@@ -49,14 +51,20 @@ CRUMB = b'{"finance":{"result":null,"error":{"code":"Unauthorized","description"
         (400, PAGE, Unavailable),
         (401, CRUMB, Unavailable),
         (401, complaint("Unauthorized", "Invalid Crumb"), Unavailable),
-        (403, PAGE, Unavailable),
+        (401, PAGE, Blocked),
+        (401, b"", Blocked),
+        (403, PAGE, Blocked),
+        (403, b"Forbidden", Blocked),
+        (403, b"[]", Blocked),
+        (403, complaint("Forbidden", "no"), Unavailable),
         (404, NOT_FOUND, UnknownSymbol),
         (404, PAGE, Unavailable),
         (404, chart_body(), Unavailable),
         (418, b"{}", Unavailable),
         (422, TOO_OLD, OutOfDepth),
         (422, TOO_LONG, MalformedReply),
-        (451, b"", Unavailable),
+        (407, PAGE, Unavailable),
+        (451, b"", Blocked),
         (500, PAGE, Unavailable),
         (500, NOT_FOUND, Unavailable),
         (500, NO_DATA, Unavailable),
@@ -65,7 +73,12 @@ CRUMB = b'{"finance":{"result":null,"error":{"code":"Unauthorized","description"
         (302, b"", Unavailable),
         (400, b"", Unavailable),
         (503, b"", Unavailable),
-        (999, b"", Unavailable),
+        (999, b"", Blocked),
+        (999, PAGE, Blocked),
+        (200, CONSENT, Blocked),
+        (404, CONSENT, Unavailable),
+        (503, CONSENT, Unavailable),
+        (200, CONSENT + PAGE, Unavailable),
     ],
 )
 def test_each_bad_reply_is_the_narrowest_error(
@@ -143,15 +156,18 @@ def test_without_the_header_nothing_is_said() -> None:
         (7, Unavailable),
         (6, Unavailable),
         (18, MalformedReply),
+        (61, MalformedReply),
         (56, Unavailable),
         (60, Unavailable),
         (0, Unavailable),
     ],
 )
 def test_what_broke_on_the_way_is_told_apart(code: int, kind: type[ProviderError]) -> None:
-    error = faults.of_transport(code, "curl: (x) text. See https://curl.se", AAPL, "not there")
+    error = faults.of_transport(
+        code, "Failed to perform, curl: (56) text. See https://curl.se", AAPL, "not there"
+    )
     assert type(error) is kind
-    assert "curl.se" not in str(error)
+    assert "curl" not in str(error)
     assert (str(error) == "not there") is (code in {6, 7})
 
 
@@ -161,3 +177,24 @@ def test_a_dollar_pair_has_two_spellings(asked: str, told: str) -> None:
     assert faults.chart_in(200, chart_body(symbol=told), series) is not None
     with pytest.raises(MalformedReply, match="answered for USDCHF=X"):
         faults.chart_in(200, chart_body(symbol="USDCHF=X"), series)
+
+
+@pytest.mark.parametrize("status", [401, 403, 451, 999])
+def test_a_block_page_says_what_a_person_can_do(status: int) -> None:
+    with pytest.raises(Blocked) as caught:
+        faults.chart_in(status, PAGE, AAPL)
+    for part in (f"HTTP {status}", "wait", "another address", "MARKETDATA_YAHOO_REQUESTS_PER_HOUR"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["guce.yahoo.com", "consent.yahoo.com"])
+def test_a_redirect_to_a_page_of_consent_turns_the_address_away(host: str) -> None:
+    with pytest.raises(Blocked, match=f"wants a browser's consent .*HTTP 302 to {host}"):
+        faults.chart_in(302, b"", AAPL, f"https://{host}/consent?x=1")
+
+
+@pytest.mark.parametrize("location", ["https://login.hotel.example/", "http://[", "/elsewhere"])
+def test_any_other_redirect_is_an_outage(location: str) -> None:
+    with pytest.raises(Unavailable) as caught:
+        faults.chart_in(302, b"", AAPL, location)
+    assert type(caught.value) is Unavailable

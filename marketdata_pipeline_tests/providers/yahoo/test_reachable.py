@@ -14,7 +14,8 @@ import pytest
 from curl_cffi import requests
 
 from marketdata_pipeline.domain.contact import Contact, Outcome
-from marketdata_pipeline.domain.gate import Gate
+from marketdata_pipeline.domain.errand import Priority
+from marketdata_pipeline.domain.gate import Attempt, Ending, Gate
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint
@@ -59,6 +60,7 @@ def test_a_chart_is_an_answer(redirect: Redirect) -> None:
 
 
 CONSENT = {"Location": "https://guce.yahoo.com/consent?brandType=nonEu"}
+CRUMB = b'{"finance":{"result":null,"error":{"code":"Unauthorized","description":"Bad Crumb"}}}'
 PORTAL = {"Location": "http://login.hotel.example/"}
 
 
@@ -68,6 +70,7 @@ PORTAL = {"Location": "http://login.hotel.example/"}
         (Canned(b"Too Many Requests", 429, marked=False), Outcome.LIMITED, "HTTP 429"),
         (Canned(b"<html>", 403, marked=False), Outcome.BLOCKED, "HTTP 403"),
         (Canned(b"<html>", 999, marked=False), Outcome.BLOCKED, "HTTP 999"),
+        (Canned(CRUMB, 401, marked=False), Outcome.OUTAGE, "HTTP 401"),
         (Canned(b"<html>", marked=False), Outcome.BLOCKED, "HTTP 200, but a page"),
         (Canned(b"", 302, CONSENT, marked=False), Outcome.CONSENT, "a redirect to guce.yahoo.com"),
         (Canned(b"<html>guce", marked=False), Outcome.CONSENT, "HTTP 200, but a page"),
@@ -166,13 +169,6 @@ def test_a_server_that_tells_no_time_has_no_clock(
     assert asked(redirect, Canned(b"", 503, marked=False)).clock is None
 
 
-class ShutGate(OpenGate):
-    """A gate without a turn."""
-
-    def turn(self) -> None:
-        raise RateLimited("no turn", retry_at=CLOCK.wall + timedelta(minutes=1))
-
-
 def yahoo(gate: Gate, url: str) -> Yahoo:
     return Yahoo(gate, CLOCK, Endpoint.simulator(url))
 
@@ -184,7 +180,8 @@ def test_a_simulator_is_asked_the_same_way_and_takes_a_turn() -> None:
     with serving(Canned(chart_body(), marked=False)) as server:
         found = yahoo(gate, server.url).contact(within=2)
     assert (found.outcome, found.said) == (Outcome.FOREIGN, "what answered is no simulator")
-    assert (gate.turns, gate.cooldowns) == (2, [])
+    assert gate.attempts == [Attempt(Ending.ANSWERED, 200), Attempt(Ending.ABANDONED, 200)]
+    assert {(turn.errand.priority, turn.series) for turn in gate.given} == {(Priority.URGENT, None)}
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_a_simulator(
@@ -196,19 +193,53 @@ def test_a_proxy_of_the_environment_is_not_asked_for_a_simulator(
 
 
 def test_without_a_turn_nothing_is_sent() -> None:
+    until = CLOCK.wall + timedelta(minutes=1)
+    gate = OpenGate(shut=RateLimited("no turn", retry_at=until))
     with serving(Canned()) as server:
-        found = yahoo(ShutGate(), server.url).contact(within=2)
+        found = yahoo(gate, server.url).contact(within=2)
         assert server.seen == []
-    assert (found.outcome, found.until) == (Outcome.HELD, CLOCK.wall + timedelta(minutes=1))
+    assert gate.reported == []
+    assert (found.outcome, found.until) == (Outcome.HELD, until)
 
 
 @pytest.mark.parametrize(
     ("headers", "wait"), [({"Retry-After": "90"}, timedelta(seconds=90)), ({}, None)]
 )
-def test_a_429_cools_all_down(headers: dict[str, str], wait: timedelta | None) -> None:
+def test_a_429_is_told_to_all(headers: dict[str, str], wait: timedelta | None) -> None:
     gate = OpenGate()
     with serving(Canned(b"", 429, headers)) as server:
         found = yahoo(gate, server.url).contact(within=2)
     assert found.outcome is Outcome.LIMITED
     assert found.until == (None if wait is None else CLOCK.wall + wait)
-    assert gate.cooldowns == [wait]
+    assert gate.attempts == [Attempt(Ending.RATE_LIMITED, 429, retry_after=wait)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempt"),
+    [
+        (Canned(b"<html>", 403), Attempt(Ending.BLOCKED, 403)),
+        (Canned(b"", 302, CONSENT), Attempt(Ending.BLOCKED, 302)),
+        (Canned(b"<html>"), Attempt(Ending.UNAVAILABLE, 200)),
+        (Canned(b"", 503), Attempt(Ending.UNAVAILABLE, 503)),
+        (Canned(chart_body(), cut=0), Attempt(Ending.UNAVAILABLE)),
+        (Canned(delay=1.0), Attempt(Ending.TIMEOUT)),
+    ],
+)
+def test_what_comes_is_reported_as_that_of_a_fetch_would_be(
+    reply: Canned, attempt: Attempt
+) -> None:
+    gate = OpenGate()
+    with serving(reply) as server:
+        yahoo(gate, server.url).contact(within=0.2)
+    assert gate.attempts == [attempt]
+
+
+def test_an_interrupted_question_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(requests, "get", interrupted)
+    gate = OpenGate()
+    with pytest.raises(KeyboardInterrupt):
+        yahoo(gate, "http://127.0.0.1:9").contact(within=1)
+    assert gate.attempts == [Attempt(Ending.ABANDONED)]

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from marketdata_pipeline.domain.errand import Errand, Priority
+from marketdata_pipeline.domain.gate import Attempt, Ending
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
+    Blocked,
     HomeError,
     MalformedReply,
     ProviderError,
@@ -26,7 +29,9 @@ from marketdata_pipeline_tests.fakes import FrozenClock, Lines, OpenGate
 from marketdata_pipeline_tests.providers.yahoo.canned import (
     DAY_1,
     Canned,
+    Length,
     chart_body,
+    complaint,
     serving,
 )
 
@@ -106,18 +111,19 @@ def test_a_429_stops_everybody_until_the_time_it_names(
         server.yahoo(clock, gate).fetch(AAPL, WEEK)
     assert caught.value.retry_at == clock.wall + timedelta(seconds=seconds)
     assert (caught.value.provider, caught.value.series) == ("yahoo", "AAPL|1d")
-    assert gate.cooldowns == [timedelta(seconds=13) if seconds == 13 else None]
+    (told,) = gate.attempts
+    assert (told.ending, told.status) == (Ending.RATE_LIMITED, 429)
+    assert told.retry_after == (timedelta(seconds=13) if seconds == 13 else None)
     assert len(server.seen) == 1
 
 
 def test_without_a_turn_nothing_is_sent(clock: FrozenClock) -> None:
-    class ShutGate(OpenGate):
-        def turn(self) -> None:
-            raise RateLimited("no turn", retry_at=clock.wall)
-
-    with serving(GOOD) as server, pytest.raises(RateLimited, match="no turn"):
-        server.yahoo(clock, ShutGate()).fetch(AAPL, WEEK)
+    gate = OpenGate(shut=RateLimited("no turn", retry_at=clock.wall))
+    with serving(GOOD) as server, pytest.raises(RateLimited, match="no turn") as caught:
+        server.yahoo(clock, gate).fetch(AAPL, WEEK)
     assert server.seen == []
+    assert gate.reported == []
+    assert caught.value.requests == 0
 
 
 def test_a_reply_from_the_other_world_is_refused(clock: FrozenClock) -> None:
@@ -130,13 +136,63 @@ def test_a_429_from_the_other_world_cools_nothing_down(clock: FrozenClock) -> No
     gate = OpenGate()
     with serving(Canned(b"", 429, marked=False)) as server, pytest.raises(HomeError):
         server.yahoo(clock, gate).fetch(AAPL, WEEK)
-    assert gate.cooldowns == []
+    assert gate.attempts == [Attempt(Ending.ABANDONED, 429)]
+
+
+def test_a_turn_is_taken_for_the_errand_and_the_series_and_reported_once(
+    clock: FrozenClock,
+) -> None:
+    gate, errand = OpenGate(), Errand(Priority.HELD, attempt=3, run_id="f00")
+    with serving(GOOD) as server:
+        server.yahoo(clock, gate).fetch(AAPL, WEEK, errand)
+    ((turn, attempt),) = gate.reported
+    assert (turn.errand, turn.series) == (errand, AAPL)
+    assert attempt == Attempt(Ending.ANSWERED, 200)
+
+
+def test_no_data_in_the_range_is_an_answer_too(clock: FrozenClock) -> None:
+    gate = OpenGate()
+    said = complaint("Bad Request", "Data doesn't exist for startDate = 1, endDate = 2")
+    with serving(Canned(said, 400)) as server:
+        assert server.yahoo(clock, gate).fetch(AAPL, WEEK).bars.empty
+    assert gate.attempts == [Attempt(Ending.ANSWERED, 400)]
+
+
+def test_what_is_reported_took_from_sending_to_the_whole_reply() -> None:
+    class Ticking(FrozenClock):
+        def wall_now(self) -> datetime:
+            self.advance(timedelta(seconds=1))
+            return self.wall
+
+    gate = OpenGate()
+    with serving(Canned(b"", 503), GOOD) as server:
+        yahoo = server.yahoo(Ticking(), gate)
+        with pytest.raises(Unavailable):
+            yahoo.fetch(AAPL, WEEK)
+        yahoo.fetch(AAPL, WEEK)
+    assert [one.took for one in gate.attempts] == [timedelta(seconds=1)] * 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_request_is_abandoned(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    from marketdata_pipeline.providers.yahoo import faults
+
+    def interrupted(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(faults, "chart_in", interrupted)
+    gate = OpenGate()
+    with serving(GOOD) as server, pytest.raises(stop):
+        server.yahoo(clock, gate).fetch(AAPL, WEEK)
+    assert gate.attempts == [Attempt(Ending.ABANDONED, 200)]
 
 
 def test_nobody_is_followed_elsewhere(clock: FrozenClock) -> None:
     with (
         serving(Canned(b"", 302, {"Location": "https://consent.yahoo.com/"})) as server,
-        pytest.raises(Unavailable, match="HTTP 302"),
+        pytest.raises(Blocked, match=r"HTTP 302 to consent\.yahoo\.com .*from another address"),
     ):
         server.yahoo(clock).fetch(AAPL, WEEK)
     assert len(server.seen) == 1
@@ -168,13 +224,26 @@ def test_a_silent_server_is_left_in_time(clock: FrozenClock) -> None:
         assert time.monotonic() - began < 1.4
 
 
+@pytest.mark.parametrize("length", list(Length))
+@pytest.mark.parametrize("encoding", ["", "gzip"])
 @pytest.mark.parametrize(("cut", "kind"), [(40, MalformedReply), (0, Unavailable)])
 def test_a_broken_connection_is_told_from_a_short_reply(
-    clock: FrozenClock, cut: int, kind: type[Exception]
+    clock: FrozenClock, cut: int, kind: type[Exception], encoding: str, length: Length
 ) -> None:
-    with serving(Canned(chart_body(), cut=cut)) as server, pytest.raises(kind) as caught:
+    short = Canned(chart_body(), cut=cut, encoding=encoding, length=length)
+    with serving(short) as server, pytest.raises(kind) as caught:
         server.yahoo(clock).fetch(AAPL, WEEK)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("length", list(Length))
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_whole_reply_is_one_however_its_end_is_told(
+    clock: FrozenClock, encoding: str, length: Length
+) -> None:
+    whole = Canned(chart_body(), encoding=encoding, length=length)
+    with serving(whole) as server:
+        assert len(server.yahoo(clock).fetch(AAPL, WEEK).bars) == 2
 
 
 def test_errors_come_out_whatever_somebody_else_has_set(clock: FrozenClock) -> None:
@@ -229,7 +298,7 @@ def test_nothing_but_charts_is_ever_sent(clock: FrozenClock) -> None:
     from marketdata_pipeline.providers.yahoo.endpoint import Timeouts
     from marketdata_pipeline.providers.yahoo.session import Call, YahooSession, calling
 
-    session = YahooSession(Endpoint.live(), OpenGate(), clock, Timeouts())
+    session = YahooSession(Endpoint.live(), OpenGate(), clock, Timeouts(), 1)
     for url in (
         "https://query2.finance.yahoo.com/v10/finance/quoteSummary/AAPL",
         "https://example.com/v8/finance/chart/AAPL",
@@ -263,11 +332,11 @@ def test_a_request_is_one_line_of_the_log(clock: FrozenClock, log_lines: Lines) 
         "provider": "yahoo",
         "series": "AAPL|1d",
         "run_id": "f00",
-        "path": "/v8/finance/chart/AAPL",
+        "attempt": 1,
+        "priority": "tracked",
         "status": 200,
-        "requests": 1,
         "ms": 0,
-        "error": None,
+        "ending": "answered",
     }
     assert {key: line[key] for key in expected} == expected
 
@@ -286,5 +355,5 @@ def test_a_request_that_fails_is_one_line_too_and_is_counted(
     with serving(reply) as server, pytest.raises(ProviderError) as caught:
         server.yahoo(clock).fetch(AAPL, WEEK)
     (line,) = log_lines("request")
-    assert (line["status"], line["error"]) == (status, category)
+    assert (line["status"], line["ending"]) == (status, category)
     assert (caught.value.requests, caught.value.category) == (1, category)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
+from threading import Lock
 
 import pandas as pd
 import pytest
@@ -16,10 +17,13 @@ from marketdata_pipeline.domain.actions import (
     splits_of,
 )
 from marketdata_pipeline.domain.clock import SystemClock
+from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Attempt, Ending, Turn
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import (
+    Blocked,
     MalformedReply,
     MarketDataError,
     OutOfDepth,
@@ -43,7 +47,14 @@ AAPL = Series.parse("AAPL|1d")
 EVER = TimeRange(datetime(1900, 1, 1, tzinfo=UTC), datetime(2013, 3, 2, tzinfo=UTC))
 BEFORE_SPLIT = TimeRange(datetime(2004, 1, 1, tzinfo=UTC), datetime(2005, 2, 1, tzinfo=UTC))
 SPOILED = (date(2004, 3, 1),)
-BAD_STATUS = {302, 400, 401, 403, 404, 418, 422, 429, 451, *range(500, 505), 599, 999}
+BAD_STATUS = {302, 400, 401, 403, 404, 418, 422, 451, *range(500, 505), 599, 999}
+
+
+class RealWall(FrozenClock):
+    """Market time stands; wall time is the machine's, for what a request takes."""
+
+    def wall_now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +73,7 @@ def simulator(recorded: Simulator) -> Iterator[Simulator]:
 
 def yahoo_at(simulator: Simulator, gate: OpenGate | None = None, *, timeout: float = 10.0) -> Yahoo:
     endpoint = Endpoint.simulator(simulator.url)
-    clock = FrozenClock(market=simulator.clock.market_now())
+    clock = RealWall(market=simulator.clock.market_now())
     return Yahoo(gate or OpenGate(), clock, endpoint, Timeouts(timeout, timeout))
 
 
@@ -130,6 +141,9 @@ def test_the_lookbacks_and_windows_are_within_yahoos() -> None:
             assert yahoo.fetch(series, TimeRange(oldest, end)).requests == 1
 
 
+HTTP_OF: dict[str, int] = {"block": 403, "reset": 0, "slow": 0, "hang": 0, "refused": 0}
+"""The status that comes with a fault, where that is not 200; 0: not even a status line."""
+BLOCKS = {401, 403, 451, 999}
 BROKEN: list[tuple[Fault, type[ProviderError]]] = [
     (Fault("truncated"), MalformedReply),
     (Fault("invalid_json"), MalformedReply),
@@ -138,13 +152,15 @@ BROKEN: list[tuple[Fault, type[ProviderError]]] = [
     (Fault("html"), Unavailable),
     (Fault("reset"), Unavailable),
     (Fault("reset_midway"), Unavailable),
-    (Fault("block"), Unavailable),
-    (Fault("block", page=Page.CLOUDFLARE), Unavailable),
+    (Fault("block"), Blocked),
+    (Fault("block", page=Page.CLOUDFLARE), Blocked),
     (Fault("slow", seconds=1.0), ProviderTimeout),
     (Fault("drip", seconds=10.0), ProviderTimeout),
     (Fault("hang"), ProviderTimeout),
+    (Fault("status", status=429), RateLimited),
+    (Fault("status", status=429, retry_after=13), RateLimited),
     *[
-        (Fault("status", status=status), RateLimited if status == 429 else Unavailable)
+        (Fault("status", status=status), Blocked if status in BLOCKS else Unavailable)
         for status in sorted(BAD_STATUS)
     ],
 ]
@@ -163,28 +179,116 @@ SERVED = {
 """Faults of the data, and how many bars still come: judging those is not the adapter's."""
 
 
+def is_for_people(sentence: str) -> bool:
+    """One sentence that says of whom it speaks, and nothing that only a program understands."""
+    foreign = ("curl", "Error", "Traceback", "None", "<", "{")
+    named = "Yahoo" in sentence or "simulator" in sentence
+    return named and len(sentence) < 250 and not any(one in sentence for one in (*foreign, "\n"))
+
+
 @pytest.mark.parametrize(("fault", "kind"), BROKEN, ids=lambda one: getattr(one, "kind", None))
-def test_each_fault_is_one_request_and_one_of_our_errors(
+def test_each_fault_is_one_request_one_report_and_one_of_our_errors(
     simulator: Simulator, fault: Fault, kind: type[ProviderError]
 ) -> None:
     simulator.faults.add(fault)
-    timeout = 0.2 if fault.kind in {"slow", "drip", "hang"} else 10.0
+    late = kind is ProviderTimeout
+    gate = OpenGate()
     with pytest.raises(Exception, match=r".") as caught:
-        yahoo_at(simulator, timeout=timeout).fetch(AAPL, EVER)
+        yahoo_at(simulator, gate, timeout=0.2 if late else 10.0).fetch(AAPL, EVER)
     assert type(caught.value) is kind
+    assert is_for_people(str(caught.value))
     assert len(simulator.requests) == 1
+    ((turn, told),) = gate.reported
+    assert gate.given == [turn]
+    assert told.ending == kind.category
+    assert told.status == (fault.status if fault.kind == "status" else HTTP_OF.get(fault.kind, 200))
+    assert told.retry_after == (None if fault.retry_after is None else timedelta(seconds=13))
+    assert timedelta(seconds=0.38 if late else 0) <= told.took < timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip", "slow"])
+def test_a_later_attempt_is_given_more_time_and_not_without_end(
+    simulator: Simulator, kind: str
+) -> None:
+    """Of 0.1 s to connect and 0.1 s to read: curl takes the sum for the whole request."""
+    simulator.faults.add(Fault(kind, seconds=30.0))
+    gate = OpenGate()
+    yahoo = yahoo_at(simulator, gate, timeout=0.1)
+    for attempt in (1, 4):
+        with pytest.raises(ProviderTimeout):
+            yahoo.fetch(AAPL, EVER, Errand(attempt=attempt))
+    first, fourth = (one.took.total_seconds() for one in gate.attempts)
+    assert 0.19 <= first < 0.5
+    assert 0.67 <= fourth < 1.2
+
+
+def test_a_connection_is_used_again_by_all_threads_and_bodies_are_packed(
+    simulator: Simulator,
+) -> None:
+    yahoo, threads = yahoo_at(simulator), 3
+    for _ in range(3):  # each time with threads of its own, as each update has
+        with ThreadPoolExecutor(threads) as pool:
+            replies = list(pool.map(lambda _: yahoo.fetch(AAPL, BEFORE_SPLIT), range(6)))
+        assert {len(one.bars) for one in replies} == {272}
+    seen = simulator.charts()
+    assert len(seen) == 18
+    assert len({one.connection for one in seen}) <= threads
+    assert all(one.packed for one in seen)
+
+
+def test_a_connection_outlives_a_refusal(simulator: Simulator) -> None:
+    yahoo = yahoo_at(simulator)
+    for status in (404, 503, 429, 403):
+        simulator.faults.add(Fault("status", status=status, times=1))
+        with pytest.raises(ProviderError):
+            yahoo.fetch(AAPL, EVER)
+    yahoo.fetch(AAPL, EVER)
+    assert len({one.connection for one in simulator.requests}) == 1
+
+
+def test_no_more_requests_are_under_way_than_there_may_be_connections(
+    simulator: Simulator,
+) -> None:
+    under_way, most, lock = 0, 0, Lock()
+
+    class Counting(OpenGate):
+        def turn(self, errand: Errand, series: Series | None = None, *, weight: int = 1) -> Turn:
+            nonlocal under_way, most
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            return super().turn(errand, series, weight=weight)
+
+        def report(self, turn: Turn, attempt: Attempt) -> None:
+            nonlocal under_way
+            with lock:
+                under_way -= 1
+            super().report(turn, attempt)
+
+    simulator.faults.add(Fault("slow", seconds=0.05))
+    gate = Counting()
+    endpoint = Endpoint.simulator(simulator.url)
+    clock = RealWall(market=simulator.clock.market_now())
+    yahoo = Yahoo(gate, clock, endpoint, Timeouts(), connections=2)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: yahoo.fetch(AAPL, BEFORE_SPLIT), range(6)))
+    assert most == 2, "turns are taken by those that have a connection"
+    assert len({one.connection for one in simulator.charts()}) <= 2
 
 
 @pytest.mark.parametrize("kind", SERVED)
 def test_spoiled_data_is_handed_up_as_it_came(simulator: Simulator, kind: str) -> None:
     fault = Fault(kind) if kind == "split_not_applied" else Fault(kind, dates=SPOILED)
     simulator.faults.add(fault)
-    assert len(yahoo_at(simulator).fetch(AAPL, BEFORE_SPLIT).bars) == SERVED[kind]
+    gate = OpenGate()
+    assert len(yahoo_at(simulator, gate).fetch(AAPL, BEFORE_SPLIT).bars) == SERVED[kind]
+    assert [(one.ending, one.status) for one in gate.attempts] == [(Ending.ANSWERED, 200)]
 
 
 def test_a_server_that_is_gone_for_a_while_is_unavailable_and_then_there_again() -> None:
+    gate = OpenGate()
     with running(history(listing()), FrozenClock()) as away:
-        yahoo = yahoo_at(away)
+        yahoo = yahoo_at(away, gate)
         away.faults.add(Fault("refused", times=1, seconds=0.5))
         with pytest.raises(Unavailable, match="Connection reset by peer"):
             yahoo.fetch(AAPL, WEEK)
@@ -192,6 +296,8 @@ def test_a_server_that_is_gone_for_a_while_is_unavailable_and_then_there_again()
             yahoo.fetch(AAPL, WEEK)
         SystemClock().sleep(0.7)
         assert len(yahoo.fetch(AAPL, WEEK).bars) == 5
+    told = [(one.ending, one.status) for one in gate.attempts]
+    assert told == [(Ending.UNAVAILABLE, 0), (Ending.UNAVAILABLE, 0), (Ending.ANSWERED, 200)]
 
 
 def test_a_body_that_drips_in_time_is_whole(simulator: Simulator) -> None:
@@ -224,21 +330,27 @@ def test_the_same_window_comes_once_the_fault_is_over(simulator: Simulator) -> N
     assert len(simulator.requests) == 6
 
 
-def test_retry_after_reaches_the_gate(simulator: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [(RetryAfter.SECONDS, 13, 13), (RetryAfter.DATE, 12, 14), (RetryAfter.OFF, None, None)],
+)
+def test_retry_after_reaches_the_gate_however_it_is_spelled(
+    simulator: Simulator, said: RetryAfter, least: int | None, most: int | None
+) -> None:
+    simulator.clock = RealWall(market=simulator.clock.market_now())
     gate = OpenGate()
-    simulator.faults.add(Fault("status", status=429, retry_after=13))
-    with pytest.raises(RateLimited):
+    simulator.faults.add(Fault("status", status=429, retry_after=13, retry_as=said))
+    with pytest.raises(RateLimited) as caught:
         yahoo_at(simulator, gate).fetch(AAPL, EVER)
-    assert gate.cooldowns == [timedelta(seconds=13)]
-
-
-def test_a_retry_after_that_is_a_date_reaches_the_gate_too(simulator: Simulator) -> None:
-    gate = OpenGate()
-    for said in (RetryAfter.DATE, RetryAfter.OFF):
-        simulator.faults.add(Fault("status", status=429, retry_after=13, retry_as=said, times=1))
-        with pytest.raises(RateLimited):
-            yahoo_at(simulator, gate).fetch(AAPL, EVER)
-    assert gate.cooldowns == [timedelta(seconds=13), None]
+    (told,) = gate.attempts
+    wait = caught.value.retry_at - datetime.now(UTC)
+    if least is None or most is None:
+        assert told.retry_after is None
+        assert wait == pytest.approx(timedelta(seconds=30), abs=timedelta(seconds=1))
+    else:
+        assert told.retry_after is not None
+        assert timedelta(seconds=least) <= told.retry_after <= timedelta(seconds=most)
+        assert wait == pytest.approx(told.retry_after, abs=timedelta(seconds=1))
 
 
 def test_three_threads_get_their_own_replies(simulator: Simulator) -> None:
