@@ -20,7 +20,8 @@ into these).
     │   └── CredentialsRefused   skip the provider and tell the person
     ├── StoreError               the catalog or a bar file is unreadable or refuses the write
     │   └── WriteConflict        another writer came first, again and again: ask again
-    └── ContractViolation        bars that break a hard rule; nothing was written
+    ├── ContractViolation        bars that break a hard rule; nothing was written
+    └── NotDone                  its run ended before it was begun: ask again; costs no attempt
 """
 
 from datetime import datetime
@@ -154,3 +155,9 @@ class ContractViolation(MarketDataError):
     """Bars break a hard rule of the bars contract."""
 
     category = "contract"
+
+
+class NotDone(MarketDataError):
+    """The run ended before this was begun; the same call goes on from there."""
+
+    category = "not_done"

@@ -111,8 +111,19 @@ class Settings(BaseSettings):
         "seconds, 0 or more",
         ge=timedelta(0),
     )
+    batch_seconds: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+        timedelta(minutes=5),
+        "Seconds after which a run over a list of series begins no further one; the next goes on.",
+        "seconds, 0 or more; 0: it always does all of them",
+        ge=timedelta(0),
+    )
     failure_share: float = setting(
-        0.3, "Share of failed series above which a run over many fails.", "0 to 1", ge=0, le=1
+        0.3,
+        "Share of failed series above which a run over many fails; after ten that fail because of "
+        "their provider it begins no further one.",
+        "0 to 1",
+        ge=0,
+        le=1,
     )
     completeness_minimum: float = setting(
         0.95, "Least share of the expected bars for the check to pass.", "0 to 1", ge=0, le=1

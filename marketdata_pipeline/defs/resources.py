@@ -15,6 +15,7 @@ from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Limits, RateLimit
 from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.governor.waits import Waits
@@ -45,7 +46,10 @@ class Upkeep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
-    """An opened home with everything an asset's body needs."""
+    """An opened home with everything an asset's body needs.
+
+    ``run_time``: after it a run over a list begins no further series; None: it goes on.
+    """
 
     updater: Updater
     store: BarStore
@@ -55,6 +59,7 @@ class Pipeline:
     clock: Clock
     picture_limit: int
     failure_share: float
+    run_time: timedelta | None
     refresh_delay: timedelta
     upkeep: Upkeep
     waits: Waits = field(default_factory=Waits)
@@ -104,6 +109,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         judge=Judge(store, verdicts, home.clock, thresholds),
         providers=[_connected(one, settings, home, waits) for one in PROVIDERS.values()],
         clock=home.clock,
+        flights=Flights(home.engine, home.clock, settings.turn_wait),
         at_once=settings.instruments_at_once,
         retry_waits=settings.retry_waits,
     )
@@ -116,6 +122,7 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
         clock=home.clock,
         picture_limit=settings.picture_limit,
         failure_share=settings.failure_share,
+        run_time=settings.batch_seconds or None,
         refresh_delay=settings.refresh_delay,
         upkeep=_upkeep(settings, home),
         waits=waits,

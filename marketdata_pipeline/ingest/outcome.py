@@ -8,7 +8,7 @@ from datetime import datetime
 
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.errors import MarketDataError, NotDone
 from marketdata_pipeline.ingest.judge import Judgement
 
 
@@ -23,7 +23,8 @@ class Outcome:
         rows, first, last: what is stored now (labels; None: nothing).
         provider, origin: of the newest fetch that brought bars; empty where there is none.
         judgement: None where the update failed before anything could be judged.
-        error: why it is not up to date; what was stored before the error stays.
+        error: why it is not up to date; what was stored before the error stays. NotDone: nobody
+            tried, so nothing of it is noted or judged.
         seconds: wall seconds it took.
         version: of what is stored now; ``shown``: the one that Dagster was last told of.
     """
@@ -42,6 +43,11 @@ class Outcome:
     seconds: float
     version: int = 0
     shown: int = 0
+
+    @property
+    def not_done(self) -> bool:
+        """It was not begun: the run ended before."""
+        return isinstance(self.error, NotDone)
 
     @property
     def unseen(self) -> bool:

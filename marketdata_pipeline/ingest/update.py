@@ -8,16 +8,20 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from queue import SimpleQueue
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
-from marketdata_pipeline.domain.errand import Errand, Priority
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.ingest.batch import Batch
+from marketdata_pipeline.governor.flights import Flights
+from marketdata_pipeline.ingest.batch import Batch, Start
+from marketdata_pipeline.ingest.course import Course
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.retries import WAITS, Retries
@@ -48,6 +52,7 @@ class Updater:
     judge: Judge
     providers: Sequence[Provider]
     clock: Clock
+    flights: Flights
     at_once: int = 3
     retry_waits: tuple[float, ...] = WAITS
     dice: random.Random = field(default_factory=random.Random)
@@ -62,25 +67,38 @@ class Updater:
         series: Sequence[Series],
         wanted: TimeRange | None = None,
         *,
-        run_id: str | None = None,
-        priority: Priority = Priority.TRACKED,
+        errand: Errand = Errand(),  # noqa: B008 - frozen
+        ends_within: timedelta | None = None,
+        failure_share: float = 1.0,
     ) -> Generator[Outcome]:
         """Bring many series up to date, ``at_once`` instruments at a time; yields as they finish.
 
-        ``wanted`` None: each as far back as it is tracked, or its timeframe's usual depth. Once a
-        provider has no turn within the time allowed, what still needs one fails with the same
-        error. Closing the iterator stops before the next instrument. ``priority`` is of the
-        newest window of each series; older ones come after those of others.
+        Once a provider has no turn within the time allowed, what still needs one fails with the
+        same error. An instrument that another run is at is waited for, and then only what is still
+        missing is asked for. Closing the iterator stops before the next series.
+
+        Args:
+            series: what to update.
+            wanted: None: each as far back as it is tracked, or its timeframe's usual depth.
+            errand: with the id of Dagster's run, for what is stored and logged, and the priority
+                of the newest window of each series; older ones come after those of others.
+            ends_within: the time after which no further series is begun; None: there is none. The
+                error of those that are left is NotDone: nothing is noted of them.
+            failure_share: the same once ten series and more than this share of all that are done
+                failed because of their provider.
         """
         # Every thread needs it: two that import a package at once can lock each other out. Source:
         # python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
         import_module("pyarrow.parquet")
+        load = partial(self._starts, errand=errand)
         batch = Batch(
             catalog=self.catalog,
             judge=self.judge,
             clock=self.clock,
-            works=self._works(series, Errand(priority, run_id=run_id)),
-            contract=self.judge.verdicts.all("bars_contract", among=series),
+            flights=self.flights,
+            course=Course(self.clock, ends_within, failure_share),
+            load=load,
+            starts=load(series),
             since={one.instrument: one.since for one in self.tracking.all()},
             wanted=wanted,
         )
@@ -93,11 +111,18 @@ class Updater:
             for _ in range(len(grouped)):
                 yield from _until_none(reports)
         finally:
-            batch.stopped = True
+            batch.course.stop()
             pool.shutdown(cancel_futures=True)
 
-    def _works(self, series: Sequence[Series], errand: Errand) -> dict[Instrument, InstrumentWork]:
+    def _starts(self, series: Sequence[Series], errand: Errand) -> dict[Instrument, Start]:
         """What is known of every instrument, read in a constant number of queries."""
+        seen = self.flights.ended({one.instrument for one in series})  # before all else
+        works = self._works(series, errand)
+        known = [one for work in works.values() for one in work.stored]
+        contract = self.judge.verdicts.all("bars_contract", among=known)
+        return {one: Start(work, contract, seen[one]) for one, work in works.items()}
+
+    def _works(self, series: Sequence[Series], errand: Errand) -> dict[Instrument, InstrumentWork]:
         everything = {one for asked in series for one in (asked, asked.base) if one is not None}
         coverage: dict[Instrument, dict[Series, Coverage]] = defaultdict(dict)
         for one, spans in self.store.coverage(everything).items():

@@ -43,6 +43,7 @@ class Stage:
     instance: dg.DagsterInstance
     picture_limit: int = 20
     failure_share: float = 0.3
+    run_time: timedelta | None = timedelta(minutes=5)
     dagster_retention: timedelta = timedelta(days=30)
     raising: bool = False
 
@@ -60,6 +61,7 @@ class Stage:
             clock=world.clock,
             picture_limit=self.picture_limit,
             failure_share=self.failure_share,
+            run_time=self.run_time,
             refresh_delay=timedelta(minutes=30),
             upkeep=Upkeep(
                 compactor=Compactor(*where),

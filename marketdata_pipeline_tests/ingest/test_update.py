@@ -248,7 +248,7 @@ def test_an_update_is_one_line_with_series_run_requests_and_category(
     world: World, log_lines: Lines
 ) -> None:
     world.provider.failures = [Unavailable("down", provider="elsewhere")]
-    list(world.updater.update_many([AAPL], run_id="f00"))
+    list(world.updater.update_many([AAPL], errand=Errand(run_id="f00")))
     world.updater.update(AAPL)
     failed, good = log_lines("updated")
     assert good["provider"] == "truth"

@@ -34,6 +34,7 @@ from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.providers.base import Capability, Provider, Reach
@@ -193,6 +194,7 @@ class World:
             judge=judge,
             providers=providers,
             clock=self.clock,
+            flights=Flights(self.home.engine, self.clock, timedelta(minutes=10)),
         )
 
 
