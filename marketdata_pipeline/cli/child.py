@@ -18,9 +18,9 @@ from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import MarketDataError
-from marketdata_pipeline.ingest.progress import Progress, SeriesDone
+from marketdata_pipeline.ingest.progress import Leftover, Progress, SeriesDone
 
-Follow = Callable[[SeriesDone | Progress], None]
+Follow = Callable[[SeriesDone | Progress | Leftover], None]
 """Told of each line of progress as it comes."""
 
 _MODULE = "marketdata_pipeline.definitions"

@@ -5,6 +5,7 @@ Not here: which series (running, choosing), one run (child) and how it looks (pr
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from marketdata_pipeline.cli.child import Update, update_series
 from marketdata_pipeline.cli.progress import followed
@@ -16,22 +17,54 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.runs import MASS, batches
 
 
+@dataclass(slots=True)
+class Mass:
+    """What runs are made of, one after the other.
+
+    Attributes:
+        waiting: series that no run has taken yet, or that one left; those first.
+        runs: those that were begun.
+    """
+
+    waiting: list[Series]
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Runs that were begun or are still to come, as far as one can tell now."""
+        return len(self.runs) + len(list(batches(self.waiting)))
+
+    def next_part(self) -> list[Series]:
+        """The series of the next run; they wait no longer."""
+        part = next(batches(self.waiting))
+        taken = set(part)
+        self.waiting = [one for one in self.waiting if one not in taken]
+        return part
+
+    def put_back(self, part: Sequence[Series], run: Run) -> None:
+        """What the run left of its part is first in the next one."""
+        self.waiting[:0] = [one for one in part if str(one) in run.left]
+
+
 def update_all(state: State, series: Sequence[Series], within: TimeRange | None) -> list[Run]:
     """Have Dagster update the series; prints progress and what it all came to.
 
-    A run that breaks off is the last one; an interrupt ends the one under way and begins no other.
+    What a run ended before goes into the next one. A run that breaks off is the last one, and so
+    is one that left series and brought none up to date; an interrupt ends the one under way and
+    begins no other.
     """
-    parts = list(batches(series))
-    runs: list[Run] = []
-    tags = MASS if len(parts) > 1 else {}
-    with state.opened() as home, _summed_up(runs, len(parts)):
-        for number, part in enumerate(parts, start=1):
-            update = Update(part, within, tags, further=number > 1)
-            runs.append(update.run)
-            _show(state, home, update, f"run {number}/{len(parts)}" if len(parts) > 1 else "")
-            if update.run.broke_off:
+    mass = Mass(list(series))
+    tags = MASS if mass.total > 1 else {}
+    with state.opened() as home, _summed_up(mass):
+        while mass.waiting:
+            of, part = mass.total, mass.next_part()
+            update = Update(part, within, tags, further=bool(mass.runs))
+            mass.runs.append(update.run)
+            _show(state, home, update, f"run {len(mass.runs)}/{of}" if of > 1 else "")
+            mass.put_back(part, update.run)
+            if update.run.broke_off or update.run.brought_nothing:
                 break
-    return runs
+    return mass.runs
 
 
 def _show(state: State, home: Home, update: Update, title: str) -> None:
@@ -45,12 +78,13 @@ def _show(state: State, home: Home, update: Update, title: str) -> None:
 
 
 @contextmanager
-def _summed_up(runs: Sequence[Run], total: int) -> Iterator[None]:
+def _summed_up(mass: Mass) -> Iterator[None]:
     try:
         yield
     finally:
+        runs = mass.runs
         new, requests = sum(one.new for one in runs), sum(one.requests for one in runs)
         done = sum(one.done for one in runs)
         whole = sum(not one.broke_off for one in runs)
-        of = f"; {whole} of {total} runs came to their end" if total > 1 else ""
+        of = f"; {whole} of {mass.total} runs came to their end" if mass.total > 1 else ""
         console().print(f"{new} new bars of {done} series, {requests} requests{of}")

@@ -12,7 +12,7 @@ from marketdata_pipeline.cli.child import Follow
 from marketdata_pipeline.cli.run import Run
 from marketdata_pipeline.cli.state import console
 from marketdata_pipeline.errors import MarketDataError
-from marketdata_pipeline.ingest.progress import SMALL, Progress, SeriesDone
+from marketdata_pipeline.ingest.progress import SMALL, Leftover, Progress, SeriesDone
 
 _BAR = 20
 
@@ -35,19 +35,21 @@ def followed(start: Callable[[Follow], Run], *, total: int, title: str = "") -> 
     with Bar(*columns, console=out) as bar:
         task = bar.add_task("starting Dagster", total=total)
 
-        def show(one: SeriesDone | Progress) -> None:
+        def show(one: SeriesDone | Progress | Leftover) -> None:
             if isinstance(one, Progress):
                 bar.update(task, completed=one.done, description=_short(one))
                 return
-            bar.update(task, completed=one.done)
-            if total <= SMALL:
-                bar.update(task, description=one.series)
+            if isinstance(one, SeriesDone):
+                told = one.series if total <= SMALL else None
+                bar.update(task, completed=one.done, description=told)
             bar.console.print(_line(one))
 
         return start(show)
 
 
-def _line(one: SeriesDone | Progress) -> str:
+def _line(one: SeriesDone | Progress | Leftover) -> str:
+    if isinstance(one, Leftover):
+        return f"  {len(one.series)} of {one.total} series not done: {one.why}"
     place = f"  {one.done:>{len(str(one.total))}}/{one.total}  "
     if isinstance(one, Progress):
         return f"{place}{one.new:,} new bars, {one.requests:,} requests, {_rate(one)}"
@@ -78,18 +80,22 @@ def refuse_failure(*runs: Run) -> None:
     """Raise one sentence that says what failed and where its log is.
 
     Raises:
-        MarketDataError: a run broke off, or a series is not up to date.
+        MarketDataError: a run broke off, a series is not up to date, or some are left over since
+            the last run brought nothing.
     """
     for number, run in enumerate(runs, start=1):
         if run.broke_off:
             which = f"run {number}" if len(runs) > 1 else "the run"
             raise MarketDataError(f"{_broken(run, which)}; its log is {run.log}")
+    left = _left(runs)
     failed = [one for run in runs for one in run.failed]
     if failed:
         reasons = list(dict.fromkeys(str(one.error) for one in failed))
         more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
         told = f"{len(failed)} of {_done(runs)} series failed: {reasons[0]}{more}"
-        raise MarketDataError(f"{told}; its log is {runs[-1].log}")
+        raise MarketDataError(f"{told}{f'; {left}' if left else ''}; its log is {runs[-1].log}")
+    if left:
+        raise MarketDataError(f"{left}; its log is {runs[-1].log}")
     wrong = [run for run in runs if not run.succeeded]
     if wrong:
         raise MarketDataError(f"{wrong[0].reason or 'the run failed'}; its log is {wrong[0].log}")
@@ -100,6 +106,15 @@ def _broken(run: Run, which: str) -> str:
         return run.reason or f"{which} failed"
     after = f"{which} broke off after {run.done} of {run.total} series"
     return f"{after}: {run.reason}" if run.reason else after
+
+
+def _left(runs: Sequence[Run]) -> str:
+    """What the last run left, so that nobody took it; empty: nothing."""
+    last = runs[-1] if runs else Run()
+    if last.leftover is None:
+        return ""
+    vain = ", the last run brought nothing" if last.brought_nothing else ""
+    return f"{len(last.left)} series are not done{vain}: {last.leftover.why}"
 
 
 def _done(runs: Sequence[Run]) -> int:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from marketdata_pipeline.ingest.progress import Progress, SeriesDone
+from marketdata_pipeline.ingest.progress import Leftover, Progress, SeriesDone
 
 _REASON = re.compile(r"Failure: (?P<reason>.+)")
 
@@ -21,6 +21,7 @@ class Run:
         log: the file with everything that it said.
         series: lines of single series: of each in a small run, of those that failed in a larger.
         progress: its last line of progress; None: a small run, which has none.
+        leftover: the series that it ended before, or None.
         reason: what Dagster's failure said, or None.
     """
 
@@ -28,12 +29,23 @@ class Run:
     log: Path = Path()
     series: list[SeriesDone] = field(default_factory=list)
     progress: Progress | None = None
+    leftover: Leftover | None = None
     reason: str | None = None
 
     @property
     def failed(self) -> list[SeriesDone]:
         """The series that are not up to date."""
         return [one for one in self.series if one.error is not None]
+
+    @property
+    def left(self) -> frozenset[str]:
+        """The spellings of the series that it did not begin."""
+        return frozenset(() if self.leftover is None else self.leftover.series)
+
+    @property
+    def brought_nothing(self) -> bool:
+        """It left series, and no other is up to date by it: the next run would do no better."""
+        return bool(self.left) and self.done == len(self.failed)
 
     @property
     def done(self) -> int:
@@ -43,7 +55,8 @@ class Run:
     @property
     def total(self) -> int:
         """Series that it had to update, 0 where it did not come so far as to say."""
-        return max((one.total for one in self._told), default=0)
+        told = [*self._told, *([self.leftover] if self.leftover else [])]
+        return max((one.total for one in told), default=0)
 
     @property
     def new(self) -> int:
@@ -62,11 +75,16 @@ class Run:
 
     @property
     def broke_off(self) -> bool:
-        """It ended before it was done with its series."""
-        return not self.succeeded and (self.done == 0 or self.done < self.total)
+        """It ended without having said of each of its series that it is done or left."""
+        told = self.done + len(self.left)
+        return not self.succeeded and (told == 0 or told < self.total)
 
-    def note(self, line: str) -> SeriesDone | Progress | None:
+    def note(self, line: str) -> SeriesDone | Progress | Leftover | None:
         """Take in a line of the log; the progress that it tells of, if any."""
+        leftover = Leftover.parse(line)
+        if leftover is not None:
+            self.leftover = leftover
+            return leftover
         series = SeriesDone.parse(line)
         if series is not None:
             self.series.append(series)

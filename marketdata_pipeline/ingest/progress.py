@@ -108,10 +108,31 @@ class Progress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """The series, as they are spelled, that a run ended before; ``why`` of the first of them."""
+
+    total: int
+    series: tuple[str, ...]
+    why: str
+
+    @classmethod
+    def parse(cls, line: str) -> Self | None:
+        """The one that a line of a log tells of, or None."""
+        found = _LEFTOVER.search(line)
+        if found is None:
+            return None
+        return cls(int(found["total"]), tuple(found["series"].split(",")), found["why"])
+
+    def __str__(self) -> str:
+        return f"not done: {len(self.series)} of {self.total}, {self.why}: {','.join(self.series)}"
+
+
 _SERIES = re.compile(
     r"(?P<done>\d+)/(?P<total>\d+) series=(?P<series>\S+) new=(?P<new>\d+) "
     r"stored=(?P<stored>\d+) requests=(?P<requests>\d+)(?: failed: (?P<error>.*))?"
 )
+_LEFTOVER = re.compile(r"not done: \d+ of (?P<total>\d+), (?P<why>.*): (?P<series>[^\s:]+)(?:\s|$)")
 _PROGRESS = re.compile(
     r"(?P<done>\d+)/(?P<total>\d+) new=(?P<new>\d+) requests=(?P<requests>\d+) "
     r"failed=(?P<failed>\d+) series_a_minute=(?P<series>[\d.]+) "
@@ -124,7 +145,8 @@ class RunLog:
     """Counts the series of a run that begins now, and says which lines its log gets.
 
     A run of at most 20 series gets a line for each. A larger one gets a line for every 5 % or 100
-    series, whichever comes more often, and one for each series that failed, at once.
+    series, whichever comes more often, and one for each series that failed, at once. Those that a
+    run ended before share one line, the last.
     """
 
     total: int
@@ -134,13 +156,17 @@ class RunLog:
     _new: int = 0
     _requests: int = 0
     _failed: int = 0
+    _left: list[Outcome] = field(default_factory=list)
     _lately: deque[tuple[datetime, int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._lately = deque([(self.clock.wall_now(), 0, 0)], maxlen=_LATELY)
 
     def lines(self, outcome: Outcome) -> list[SeriesDone | Progress]:
-        """The lines that come once this series is done."""
+        """The lines that come once this series is done; none for one that is not."""
+        if outcome.not_done:
+            self._left.append(outcome)
+            return []
         self._done += 1
         self._new += outcome.rows_new
         self._requests += outcome.requests
@@ -151,6 +177,14 @@ class RunLog:
         if self.total > SMALL and (self._done % self._step == 0 or self._done == self.total):
             lines.append(self._progress())
         return lines
+
+    def last(self) -> list[Progress | Leftover]:
+        """The lines that come once nothing more is done; none where nothing is left."""
+        if not self._left:
+            return []
+        named = tuple(str(one.series) for one in self._left)
+        leftover = Leftover(self.total, named, str(self._left[0].error))
+        return [self._progress(), leftover] if self.total > SMALL else [leftover]
 
     @property
     def _step(self) -> int:

@@ -37,12 +37,24 @@ def act(name):
         wait()
 
 
-def run(series):
-    from marketdata_pipeline.ingest.progress import SMALL, Progress, SeriesDone
+def late(name):
+    seen = folder / f"seen-{name}"
+    if name.startswith("LATE") and not seen.exists():
+        seen.write_text("")
+        return True
+    return name.startswith("NEVER")
 
-    total, failed = len(series), 0
-    for done, one in enumerate(series, start=1):
+
+def run(series):
+    from marketdata_pipeline.ingest.progress import SMALL, Leftover, Progress, SeriesDone
+
+    total, failed, done, left = len(series), 0, 0, []
+    for one in series:
         name = one.partition("|")[0]
+        if late(name):
+            left.append(one)
+            continue
+        done += 1
         act(name)
         error = "truth is down" if name.startswith("BAD") else None
         failed += error is not None
@@ -55,7 +67,11 @@ def run(series):
             time.sleep(1)  # what was said is read by then
             os.kill(os.getppid(), signal.SIGINT)
             time.sleep(0.2)
-    return 1 if failed > 0.3 * total else 0
+    if left and total > SMALL:
+        print(Progress(done, total, 2 * (done - failed), done, failed, 60.0, 60.0, 0, 0.0))
+    if left:
+        print(Leftover(total, tuple(left), "not begun: it was late"), flush=True)
+    return 1 if failed > 0.3 * done else 0
 
 
 if __name__ == "__main__":
@@ -79,7 +95,8 @@ class StandIn:
     """The program in its folder, and what it was asked for.
 
     Its series end well, but for those of an instrument whose name begins with BAD. KILL kills it,
-    WAIT waits until it is told to end, DEAF does not listen, LAST interrupts who started it.
+    WAIT waits until it is told to end, DEAF does not listen, LAST interrupts who started it. A run
+    leaves what begins with LATE the first time, and what begins with NEVER always.
     """
 
     folder: Path

@@ -16,7 +16,7 @@ from marketdata_pipeline.cli.run import Run
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import MarketDataError
-from marketdata_pipeline.ingest.progress import Progress, SeriesDone
+from marketdata_pipeline.ingest.progress import Leftover, Progress, SeriesDone
 from marketdata_pipeline_tests.cli.stand_in import StandIn
 
 AAPL = Series.parse("AAPL|1d")
@@ -31,14 +31,15 @@ TOLD = Progress(
     waits=2,
     waited=3.4,
 )
+LEFT = Leftover(700, ("X|1d", "Y|1d"), "not begun within 300 s")
 
 
 def _done(series: str, error: str | None = None, done: int = 1) -> SeriesDone:
     return SeriesDone(done, 2, series, new=3, stored=4, requests=5, error=error)
 
 
-def _noted(*told: SeriesDone | Progress | str) -> Run:
-    run = Run()
+def _noted(*told: SeriesDone | Progress | Leftover | str) -> Run:
+    run = Run(log=Path("log"))
     for one in told:
         run.note(f"2026-11-24 11:35:43 +0000 - dagster - INFO - ohlcv - {one}\n")
     return run
@@ -82,6 +83,22 @@ def test_a_run_that_said_nothing_broke_off_unless_it_succeeded() -> None:
     assert (Run().done, Run().total, Run().new, Run().requests) == (0, 0, 0, 0)
 
 
+def test_a_run_that_says_what_it_left_did_not_break_off() -> None:
+    whole = _noted(_done("A|1d"), Leftover(2, ("B|1d",), "late"))
+    assert (whole.done, whole.total, whole.left) == (1, 2, frozenset({"B|1d"}))
+    assert not whole.broke_off, "though it did not succeed"
+    assert not whole.brought_nothing
+    part = _noted(_done("A|1d"), LEFT)
+    assert part.broke_off, "697 are neither done nor left"
+
+
+def test_a_run_brought_nothing_where_it_left_some_and_all_others_failed() -> None:
+    assert _noted(Leftover(2, ("A|1d", "B|1d"), "late")).brought_nothing
+    assert _noted(_done("A|1d", "down"), Leftover(2, ("B|1d",), "late")).brought_nothing
+    assert not _noted(_done("A|1d"), Leftover(2, ("B|1d",), "late")).brought_nothing
+    assert not _noted(_done("A|1d", "down"), _done("B|1d", "down", done=2)).brought_nothing
+
+
 def _failing(*series: SeriesDone, succeeded: bool = False, reason: str | None = None) -> Run:
     return Run(log=Path("log"), series=list(series), succeeded=succeeded, reason=reason)
 
@@ -119,6 +136,21 @@ def _failing(*series: SeriesDone, succeeded: bool = False, reason: str | None = 
             [_failing(_done("A|1d", "down"), _done("B|1d", done=2)), _failing(_done("C|1d"))],
             "run 2 broke off after 1 of 2 series",
         ),
+        (
+            [_noted(_done("A|1d", "down"), Leftover(2, ("B|1d",), "late"))],
+            "1 of 1 series failed: down; 1 series are not done, the last run brought nothing: late",
+        ),
+        (
+            [
+                _noted(_done("A|1d"), Leftover(2, ("B|1d",), "it ended")),
+                _failing(_done("B|1d", done=2), succeeded=True),
+            ],
+            "the run failed",
+        ),
+        (
+            [_noted(_done("A|1d"), Leftover(2, ("B|1d",), "it ended"))],
+            "1 series are not done: it ended",
+        ),
         ([_failing(_done("A|1d", done=2), reason="a check is red")], "a check is red"),
         ([_failing(_done("A|1d", done=2))], "the run failed"),
     ],
@@ -133,7 +165,7 @@ def test_a_run_that_succeeded_is_no_failure() -> None:
     refuse_failure(Run(succeeded=True, series=[_done("A|1d", done=2)]))
 
 
-def _telling(*told: SeriesDone | Progress) -> Callable[[Follow], Run]:
+def _telling(*told: SeriesDone | Progress | Leftover) -> Callable[[Follow], Run]:
     def start(follow: Follow) -> Run:
         for one in told:
             follow(one)
@@ -180,6 +212,18 @@ def test_a_terminal_shows_a_bar_and_a_line_for_each_series(screen: io.StringIO) 
     assert "2/2  MSFT|1d        failed: down" in screen.getvalue()
     assert "MSFT|1d" in _bar(screen)
     assert " 2/2 " in _bar(screen)
+
+
+def test_what_a_run_left_is_said_in_a_line(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    followed(_telling(_done("AAPL|1d"), LEFT), total=2)
+    said = "  2 of 700 series not done: not begun within 300 s"
+    assert said in screen.getvalue()
+    assert " 1/2 " in _bar(screen)
+    monkeypatch.undo()
+    followed(_telling(LEFT), total=700)
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 def test_a_terminal_shows_of_a_larger_run_the_bar_and_what_failed(screen: io.StringIO) -> None:

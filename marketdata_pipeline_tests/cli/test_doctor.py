@@ -22,7 +22,8 @@ from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.database.metadata import REVISIONS
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.errand import Errand, Priority
+from marketdata_pipeline.domain.gate import Attempt, Ending, Limits, RateLimit
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.orchestrator import register_instruments
@@ -36,7 +37,7 @@ from marketdata_pipeline_tests.ports import free_port, mute, stranger
 
 START = datetime(2013, 2, 15, 21, tzinfo=UTC)
 SLOW = SystemClock()
-LIMIT = RateLimit(2000, timedelta(hours=1), 200)
+LIMIT = Limits((RateLimit(2000, timedelta(hours=1), 200),))
 Doctor = Callable[..., dict[str, tuple[str, str]]]
 
 
@@ -116,7 +117,7 @@ def test_each_look_at_a_provider_takes_a_turn(
     doctor: Doctor, replay: Home, simulator: Simulator
 ) -> None:
     governor = Governor(replay.engine, replay.clock)
-    governor.register("yahoo", RateLimit(1, timedelta(hours=1), 1))
+    governor.register("yahoo", Limits((RateLimit(1, timedelta(hours=1), 1),)))
     assert doctor()["yahoo"][0] == "ok"
     assert doctor()["yahoo"][0] == "note"
     assert len(simulator.charts()) == 1
@@ -184,12 +185,12 @@ def test_a_429_with_all_turns_free_is_a_blocked_address(
     yahoo_says(Contact(Outcome.LIMITED, "HTTP 429"))
     assert "this address is blocked" in doctor()["yahoo"][1], "nobody ever asked"
     governor = Governor(home.engine, home.clock)
-    governor.register("yahoo", RateLimit(2000, timedelta(hours=1), 10))
+    governor.register("yahoo", Limits((RateLimit(2000, timedelta(hours=1), 10),)))
     gate = governor.gate("yahoo", max_wait=timedelta(0))
-    gate.turn()
+    gate.turn(Errand(Priority.URGENT))
     assert "this address is blocked" in doctor()["yahoo"][1]
     for _ in range(5):
-        gate.turn()
+        gate.turn(Errand(Priority.URGENT))
     assert "lower the quota" in doctor()["yahoo"][1]
 
 
@@ -238,7 +239,9 @@ def test_a_held_write_lock_is_wrong_and_yahoo_is_asked_all_the_same(
 def test_a_cooldown_is_kept_also_where_no_turn_can_be_taken(doctor: Doctor, home: Home) -> None:
     governor = Governor(home.engine, home.clock)
     governor.register("yahoo", LIMIT)
-    governor.gate("yahoo", max_wait=timedelta(0)).cool_down(timedelta(minutes=1))
+    refused = Attempt(Ending.RATE_LIMITED, 429, retry_after=timedelta(minutes=1))
+    gate = governor.gate("yahoo", max_wait=timedelta(0))
+    gate.report(gate.turn(Errand()), refused)
     shell = sqlite3.connect(home.folder / "catalog.sqlite", isolation_level=None)
     shell.execute("BEGIN IMMEDIATE")
     mark, said = doctor()["yahoo"]

@@ -124,6 +124,71 @@ def test_a_run_that_breaks_off_is_the_last(home: Home, marketdata: Terminal) -> 
     )
 
 
+@pytest.mark.usefixtures("home")
+def test_what_a_run_left_is_first_in_the_next_one(marketdata: Terminal, stand_in: StandIn) -> None:
+    names = [f"A{number}" for number in range(223)]
+    names[10], names[20] = "LATE1", "LATE2"
+    found = marketdata("backfill", "--file", _file(*names), "-t", "1d")
+    assert (found.code, found.err) == (0, "")
+    first, second, third = (_series(one) for one in stand_in.calls())
+    assert second == ["LATE1|1d", "LATE2|1d", *(f"A{number}|1d" for number in range(100, 198))]
+    assert third == [f"A{number}|1d" for number in range(198, 223)]
+    lines = found.out.splitlines()
+    assert [one for one in lines if one.startswith(("run", "  2 of"))] == [
+        "run 1/3: 100 series",
+        "  2 of 100 series not done: not begun: it was late",
+        "run 2/3: 100 series",
+        "run 3/3: 25 series",
+    ]
+    assert "   98/100  196 new bars, 98 requests, 0 failed" in found.out
+    assert lines[-1] == "446 new bars of 223 series, 223 requests; 3 of 3 runs came to their end"
+    assert len(first) == 100
+
+
+@pytest.mark.usefixtures("home")
+def test_what_the_only_run_left_makes_a_second_one(marketdata: Terminal, stand_in: StandIn) -> None:
+    found = marketdata("backfill", "AAPL", "LATE", "-t", "1d,1wk")
+    assert (found.code, found.err) == (0, "")
+    assert [_series(one) for one in stand_in.calls()] == [
+        ["AAPL|1d", "AAPL|1wk", "LATE|1d", "LATE|1wk"],
+        ["LATE|1d"],
+    ]
+    assert "run 2/2: 1 series" in found.out
+    assert found.out.splitlines()[-1] == (
+        "8 new bars of 4 series, 4 requests; 2 of 2 runs came to their end"
+    )
+
+
+def test_a_run_that_left_series_and_brought_nothing_is_the_last(
+    home: Home, marketdata: Terminal, stand_in: StandIn
+) -> None:
+    names = [f"A{number}" for number in range(250)]
+    names[10], names[20] = "NEVER1", "BAD"
+    never = [f"NEVER{number}" for number in range(2, 120)]
+    found = marketdata("backfill", "--file", _file(*names, *never), "-t", "1d")
+    assert found.code == 1
+    assert found.err == (
+        "marketdata: 1 of 249 series failed: truth is down; 100 series are not done, the last run "
+        f"brought nothing: not begun: it was late; its log is {home.dagster / 'last-run.log'}\n"
+    )
+    assert [len(_series(one)) for one in stand_in.calls()] == [100, 100, 100, 100]
+    assert found.out.splitlines()[-1] == (
+        "496 new bars of 249 series, 249 requests; 4 of 6 runs came to their end"
+    )
+
+
+def test_what_is_left_where_nothing_failed_is_a_failure_of_its_own(
+    home: Home, marketdata: Terminal, stand_in: StandIn
+) -> None:
+    found = marketdata("backfill", "AAPL", "NEVER", "-t", "1d")
+    assert found.code == 1
+    assert found.err == (
+        "marketdata: 1 series are not done, the last run brought nothing: not begun: it was late; "
+        f"its log is {home.dagster / 'last-run.log'}\n"
+    )
+    assert [_series(one) for one in stand_in.calls()] == [["AAPL|1d", "NEVER|1d"], ["NEVER|1d"]]
+
+
 def test_all_that_is_tracked_is_meant_each_at_its_timeframes(
     home: Home, marketdata: Terminal, stand_in: StandIn
 ) -> None:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import Unavailable
+from marketdata_pipeline.errors import NotDone, Unavailable
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.outcome import Outcome
-from marketdata_pipeline.ingest.progress import SMALL, Progress, RunLog, SeriesDone
+from marketdata_pipeline.ingest.progress import SMALL, Leftover, Progress, RunLog, SeriesDone
 from marketdata_pipeline_tests.fakes import FrozenClock
 
 DONE = Outcome(
@@ -29,6 +29,7 @@ DONE = Outcome(
     seconds=1.0,
 )
 FAILED = replace(DONE, rows_new=0, rows=3, error=Unavailable("truth is down"))
+LEFT = replace(DONE, rows_new=0, requests=0, error=NotDone("not begun within 300 s: late"))
 
 
 def log_of(total: int) -> tuple[RunLog, FrozenClock, Waits]:
@@ -109,6 +110,32 @@ def test_nothing_is_left_at_the_end() -> None:
     assert str(line).endswith(" left=0:00:00")
 
 
+def test_series_that_a_run_ended_before_share_its_last_line() -> None:
+    log, clock, _ = log_of(40)
+    clock.advance(timedelta(minutes=5))
+    lines = [str(one) for _ in range(3) for one in log.lines(DONE)]
+    lines += [str(one) for one in log.lines(FAILED)]
+    for key in ("MSFT|1d", "BTC-USD|1h"):
+        assert log.lines(replace(LEFT, series=Series.parse(key))) == []
+    progress, leftover = log.last()
+    assert str(progress).startswith("4/40 new=750 requests=8 failed=1 series_a_minute=0.8 ")
+    assert str(leftover) == "not done: 2 of 40, not begun within 300 s: late: MSFT|1d,BTC-USD|1h"
+
+
+def test_a_small_run_that_left_some_has_one_line_more() -> None:
+    log, _, _ = log_of(2)
+    assert [str(one)[:3] for one in log.lines(DONE)] == ["1/2"]
+    log.lines(LEFT)
+    (line,) = log.last()
+    assert line == Leftover(2, ("AAPL|1d",), "not begun within 300 s: late")
+
+
+def test_a_run_that_did_everything_has_no_further_line() -> None:
+    log, _, _ = log_of(1)
+    log.lines(FAILED)
+    assert log.last() == []
+
+
 counts = st.integers(0, 10**9)
 amounts = st.integers(0, 10**7).map(lambda tenths: tenths / 10)
 reasons = st.none() | st.text("abc |=:/0123456789", min_size=1)
@@ -122,19 +149,39 @@ progress_lines = st.builds(
 )
 
 
+leftover_lines = st.builds(
+    Leftover,
+    counts,
+    st.lists(st.sampled_from(["AAPL|1d", "^GSPC|1wk", "ES=F|1m", "AZN.L|4h"]), min_size=1).map(
+        tuple
+    ),
+    st.text("abc |=:/0123456789", min_size=1),
+)
+
+
+@given(leftover_lines)
+def test_a_line_of_what_is_left_is_read_as_it_was_written(one: Leftover) -> None:
+    assert Leftover.parse(f"2026-11-24 - dagster - WARNING - ohlcv - {one}\n") == one
+    assert SeriesDone.parse(str(one)) is None
+    assert Progress.parse(str(one)) is None
+
+
 @given(series_lines)
 def test_a_line_of_a_series_is_read_as_it_was_written(one: SeriesDone) -> None:
     assert SeriesDone.parse(f"2026-11-24 - dagster - INFO - ohlcv - {one}\n") == one
     assert Progress.parse(str(one)) is None
+    assert Leftover.parse(str(one)) is None
 
 
 @given(progress_lines)
 def test_a_line_of_progress_is_read_as_it_was_written(one: Progress) -> None:
     assert Progress.parse(f"2026-11-24 - dagster - INFO - ohlcv - {one}\n") == one
     assert SeriesDone.parse(str(one)) is None
+    assert Leftover.parse(str(one)) is None
 
 
 def test_other_lines_tell_of_nothing() -> None:
     line = "2026-11-24T11:35:43Z [info] updated rows=0 requests=1 seconds=6.6 series=ZZ1|1d"
     assert SeriesDone.parse(line) is None
     assert Progress.parse(line) is None
+    assert Leftover.parse(line) is None

@@ -28,7 +28,7 @@ from marketdata_pipeline.domain.bars import COLUMNS, PRICES
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Errand
-from marketdata_pipeline.domain.gate import Gate, RateLimit
+from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series

@@ -14,13 +14,14 @@ from marketdata_pipeline.defs.checks import check_results, check_specs
 from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
-from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
+from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
-from marketdata_pipeline.ingest.progress import Progress, RunLog, SeriesDone
+from marketdata_pipeline.ingest.progress import Leftover, Progress, RunLog, SeriesDone
 from marketdata_pipeline.store.catalog import Catalog
 
 OHLCV = dg.AssetKey("ohlcv")
@@ -59,16 +60,22 @@ def ohlcv(
     context: dg.AssetExecutionContext,
     config: OhlcvConfig,
     pipeline: dg.ResourceParam[PipelineResource],
-) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult]:
     """Bring the run's series up to date; one materialization for each that succeeded."""
     keyed = context.has_partition_key or context.has_partition_key_range
     with failing_clearly(), pipeline.opened() as opened:
         wanted = _wanted(config)
         asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
         pictures = len(asked) <= opened.picture_limit
-        failed: list[Outcome] = []
+        behind: list[Outcome] = []
         log = RunLog(len(asked), opened.clock, opened.waits)
-        updates = opened.updater.update_many(asked, wanted, run_id=context.run.run_id)
+        updates = opened.updater.update_many(
+            asked,
+            wanted,
+            errand=Errand(run_id=context.run.run_id),
+            ends_within=None if keyed else opened.run_time,
+            failure_share=opened.failure_share,
+        )
         with (
             closing(updates) as outcomes,
             _shown(opened.catalog) as told,
@@ -77,15 +84,33 @@ def ohlcv(
             for outcome in outcomes:
                 _say(context.log, log.lines(outcome))
                 if outcome.error is not None:
-                    failed.append(outcome)
+                    behind.append(outcome)
                 elif keyed or outcome.rows_new or outcome.unseen:
                     store = opened.store if pictures else None
                     told[outcome.series] = outcome.version
                     yield from report(materialization(OHLCV, outcome, store))
-        yield from check_results(OHLCV, opened.updater.judge, asked)
-        allowed = 0.0 if keyed else opened.failure_share
-        if len(failed) > allowed * len(asked):
-            raise _failure(failed, len(asked))
+            _say(context.log, log.last())
+        yield from _concluded(opened, asked, behind, keyed=keyed)
+
+
+def _concluded(
+    opened: Pipeline, asked: Sequence[Series], behind: Sequence[Outcome], *, keyed: bool
+) -> Iterator[dg.AssetObservation | dg.AssetCheckResult]:
+    """The checks, what is not done, and the run's failure if it failed.
+
+    A keyed run fails for what is not done too: nobody else asks for those partitions. What a
+    config-driven one left is still due, and its next run takes it.
+    """
+    left = [one for one in behind if one.not_done]
+    undone = {one.series for one in left}
+    done = [one for one in asked if one not in undone]
+    if left:
+        yield _not_done(left)
+    yield from check_results(OHLCV, opened.updater.judge, done)
+    failed = [one for one in behind if keyed or not one.not_done]
+    allowed = 0.0 if keyed else opened.failure_share
+    if len(failed) > allowed * len(done):
+        raise _failure(failed, len(asked if keyed else done))
 
 
 def _asked(keys: Sequence[str], *, keyed: bool) -> list[Series]:
@@ -119,16 +144,28 @@ def _shown(catalog: Catalog) -> Iterator[dict[Series, int]]:
     catalog.note_shown(told)
 
 
-def _say(log: dg.DagsterLogManager, lines: Sequence[SeriesDone | Progress]) -> None:
-    """Into the run's log; what failed stands out there."""
+def _say(log: dg.DagsterLogManager, lines: Sequence[SeriesDone | Progress | Leftover]) -> None:
+    """Into the run's log; what failed stands out there, and what is not done."""
     for one in lines:
         if isinstance(one, SeriesDone) and one.error is not None:
             log.error(str(one))
+        elif isinstance(one, Leftover):
+            log.warning(str(one))
         else:
             log.info(str(one))
 
 
-def _failure(failed: list[Outcome], total: int) -> dg.Failure:
+def _not_done(left: Sequence[Outcome]) -> dg.AssetObservation:
+    """An event of the run, which otherwise would tell of them in its log only."""
+    metadata = {
+        "not_done": dg.MetadataValue.int(len(left)),
+        "why": dg.MetadataValue.text(str(left[0].error)),
+        "series": dg.MetadataValue.json([str(one.series) for one in left]),
+    }
+    return dg.AssetObservation(OHLCV, metadata=metadata)
+
+
+def _failure(failed: Sequence[Outcome], total: int) -> dg.Failure:
     """One line a failed series, so that the run's page tells the reasons."""
     rows = [(str(one.series), str(one.error)) for one in failed]
     return dg.Failure(

@@ -60,7 +60,7 @@ def _taken_out() -> list[sa.RowMapping]:
 
 
 def _insert(table: str, row: dict[str, object]) -> None:
-    columns = [sa.column(name) for name in row]
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in row]
     op.execute(sa.table(table, *columns).insert().values(row))
 
 
