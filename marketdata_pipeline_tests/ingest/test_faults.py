@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
+    Blocked,
     MalformedReply,
     MarketDataError,
     ProviderTimeout,
@@ -59,11 +60,12 @@ CASES: list[tuple[Fault, Expected]] = [
     (Fault("nan"), MalformedReply),
     (Fault("x100"), MalformedReply),
     (Fault("split_not_applied"), SplitContradicted),
-    *[(Fault("status", status=status), Unavailable) for status in (403, *range(500, 505), 999)],
+    *[(Fault("status", status=status), Unavailable) for status in (418, *range(500, 505))],
+    *[(Fault("status", status=status), Blocked) for status in (401, 403, 451, 999)],
     (Fault("status", status=429), RateLimited),
     (Fault("status", status=429, retry_after=60), RateLimited),
-    (Fault("block"), Unavailable),
-    (Fault("block", page=Page.CLOUDFLARE), Unavailable),
+    (Fault("block"), Blocked),
+    (Fault("block", page=Page.CLOUDFLARE), Blocked),
     (Fault("truncated"), MalformedReply),
     (Fault("reset"), Unavailable),
     (Fault("reset_midway"), Unavailable),
@@ -121,7 +123,9 @@ class Stage:
     def update(self, patience: float = 20.0) -> list[Outcome]:
         endpoint = Endpoint.simulator(self.simulator.url)
         yahoo = Yahoo(OpenGate(), self.clock, endpoint, Timeouts(patience, patience))
-        return list(self.world.updater_over(yahoo).update_many(SERIES, ASKED))
+        waits = () if patience == LONGEST_WAIT else (0.0, 0.0)
+        updater = replace(self.world.updater_over(yahoo), retry_waits=waits)
+        return list(updater.update_many(SERIES, ASKED))
 
     def truth(self, series: Series) -> pd.DataFrame:
         """What was traded in the range and is closed by now."""

@@ -10,14 +10,17 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
-from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
+    Blocked,
+    CircuitOpen,
     MalformedReply,
     OutOfDepth,
+    ProviderError,
     RateLimited,
     SplitContradicted,
     StoreError,
@@ -211,9 +214,67 @@ def test_a_series_without_a_provider_says_so(world: World) -> None:
 
 
 def test_the_next_provider_is_asked_when_one_is_unavailable(world: World) -> None:
-    broken = TruthProvider({}, world.clock, failures=[Unavailable("down")])
+    broken = TruthProvider({}, world.clock, failures=[Unavailable("down")] * 9)
     outcome = world.updater_over(broken, world.provider).update(AAPL)
     assert (outcome.error, outcome.rows) == (None, 253)
+    assert len(broken.asked) == 6, "once all attempts have failed"
+    assert len(world.provider.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [Blocked("shut"), CircuitOpen("shut", retry_at=datetime(2024, 3, 16, tzinfo=UTC))]
+)
+def test_the_next_provider_is_asked_at_once_when_one_turns_us_away(
+    world: World, error: ProviderError
+) -> None:
+    shut = TruthProvider({}, world.clock, failures=[error])
+    outcome = world.updater_over(shut, world.provider).update(AAPL)
+    assert (outcome.error, outcome.rows) == (None, 253)
+    assert len(shut.asked) == 1
+    assert world.clock.slept == []
+
+
+def test_an_outage_that_passes_is_waited_out_and_its_requests_count(world: World) -> None:
+    down = Unavailable("down")
+    down.requests = 1
+    world.provider.failures = [down, down]
+    outcome = world.updater.update(AAPL)
+    assert (outcome.error, outcome.rows, outcome.requests) == (None, 253, 3)
+    assert [one.attempt for one in world.provider.errands] == [1, 2, 3]
+    first, second = world.clock.slept
+    assert 0.9 <= first <= 1.1
+    assert 2.7 <= second <= 3.3
+
+
+def test_a_reply_that_breaks_a_rule_once_is_asked_for_again(world: World) -> None:
+    class Once(TruthProvider):
+        def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
+            reply = super().fetch(series, window, errand)
+            if errand.attempt > 1:
+                return reply
+            return replace(reply, bars=reply.bars.assign(high=reply.bars["low"] - 1))
+
+    provider = Once(world.provider.truth, world.clock, first_trade=date(2023, 3, 15))
+    outcome = world.updater_over(provider).update(AAPL)
+    assert (outcome.error, outcome.rows, outcome.requests) == (None, 253, 2)
+
+
+def test_requests_are_for_who_wants_them_and_older_windows_come_later(world: World) -> None:
+    minutes = Series.parse("AAPL|1m")
+    world.provider.truth = {minutes: walk(minutes, days("2024-02-19", "2024-03-16"))}
+    world.provider.first_trade = date(2024, 2, 19)
+    list(world.updater.update_many([minutes], errand=Errand(Priority.HELD, run_id="f00")))
+    windows = [window.end for _, window in world.provider.asked]
+    assert len(windows) >= 3
+    assert windows == sorted(windows, reverse=True), "the newest first"
+    newest, *older = world.provider.errands
+    assert newest == Errand(Priority.HELD, run_id="f00")
+    assert set(older) == {Errand(Priority.TRACKED, run_id="f00")}
+
+
+def test_nobody_in_particular_wants_what_is_tracked(world: World) -> None:
+    world.updater.update(AAPL)
+    assert world.provider.errands == [Errand(Priority.TRACKED)]
 
 
 def test_an_unknown_symbol_is_no_reason_to_ask_the_next_provider(world: World) -> None:
@@ -226,7 +287,7 @@ def test_an_unknown_symbol_is_no_reason_to_ask_the_next_provider(world: World) -
 
 
 def test_a_success_clears_the_error(world: World) -> None:
-    world.provider.failures = [Unavailable("down")]
+    world.provider.failures = [Unavailable("down")] * 6
     world.updater.update(AAPL)
     assert world.catalog.summaries([AAPL])[0].error_message == "down"
     world.updater.update(AAPL)
@@ -247,7 +308,7 @@ def test_one_bad_instrument_does_not_hold_up_the_others(world: World) -> None:
 def test_an_update_is_one_line_with_series_run_requests_and_category(
     world: World, log_lines: Lines
 ) -> None:
-    world.provider.failures = [Unavailable("down", provider="elsewhere")]
+    world.provider.failures = [Unavailable("down", provider="elsewhere")] * 6
     list(world.updater.update_many([AAPL], errand=Errand(run_id="f00")))
     world.updater.update(AAPL)
     failed, good = log_lines("updated")
@@ -344,7 +405,7 @@ def test_a_minute_series_is_asked_in_windows_of_a_week_newest_first(world: World
 
 
 def test_a_broken_base_fails_what_is_derived_from_it(world: World) -> None:
-    world.provider.failures = [Unavailable("down")] * 2
+    world.provider.failures = [Unavailable("down")] * 6
     outcome = world.updater.update(WEEKLY)
     assert isinstance(outcome.error, Unavailable)
     assert world.store.read(WEEKLY).empty
