@@ -247,3 +247,13 @@ def test_weekly_bars_are_due_after_fridays_close_only(stage: Stage) -> None:
     assert _series(_tick(stage)[0]) == ["AAPL|1d"]
     stage.world.clock.market = datetime(2024, 3, 22, 21, tzinfo=UTC)
     assert _series(_tick(stage)[0]) == ["AAPL|1d", "AAPL|1wk"]
+
+
+def test_what_a_run_left_is_due_at_the_next_tick(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT", "IBM")
+    stage.by_config("AAPL|1d")
+    stage.run_time = timedelta(0)
+    (request,) = _tick(stage)
+    assert stage.by_config(*_series(request)).success
+    (again,) = _tick(stage)
+    assert _series(again) == _series(request) == ["MSFT|1d", "IBM|1d"]
