@@ -61,10 +61,10 @@ def standings_page(standings: Standings, width: int) -> RenderableType:
     wide = width >= _WIDE
     shown = [one for one in _COLUMNS if one.shown(standings, wide=wide)]
     table = Table(box=None, header_style="bold", padding=(0, 2 if wide else 1, 0, 0))
-    table.add_column("provider", no_wrap=True)
-    table.add_column("state")
+    table.add_column("provider", no_wrap=True)  # narrow ones take the others' room before its
+    table.add_column("state", overflow="fold")
     for column in shown:
-        table.add_column(column.head, justify="right")
+        table.add_column(column.head, justify="right", overflow="fold")
     for one in standings.all:
         state = Text(str(one.health.condition), _COLOURS[one.health.condition])
         table.add_row(one.key, state, *(column.cell(one, standings.at) for column in shown))

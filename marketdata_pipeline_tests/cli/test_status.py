@@ -14,7 +14,7 @@ import pytest
 
 from marketdata_pipeline.cli import status as command
 from marketdata_pipeline.database.home import Home
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.gate import Limits, RateLimit
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.governor.governor import Governor
@@ -28,7 +28,7 @@ from marketdata_pipeline_tests.ingest.world import World
 def quota(world: World) -> None:
     """A provider was asked, at 2,000 an hour."""
     governor = Governor(world.home.engine, world.home.clock)
-    governor.register("yahoo", RateLimit(2000, timedelta(hours=1), 200))
+    governor.register("yahoo", Limits((RateLimit(2000, timedelta(hours=1), 200),)))
 
 
 def test_status_lists_tracked_and_stored_series(world: World, marketdata: Terminal) -> None:

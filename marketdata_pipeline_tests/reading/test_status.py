@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marketdata_pipeline.domain.gate import RateLimit
+from marketdata_pipeline.domain.gate import Limits, RateLimit
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -72,7 +72,7 @@ def test_tracked_series_count_before_they_were_asked_for_and_others_once_they_ha
 
 def test_a_home_says_all_of_itself(world: World) -> None:
     governor = Governor(world.home.engine, world.clock)
-    governor.register("truth", RateLimit(2000, timedelta(hours=1), 200))
+    governor.register("truth", Limits((RateLimit(2000, timedelta(hours=1), 200),)))
     found = read_status(world.home, governor.turns(), delay=timedelta(minutes=30))
     assert [
         (one.asset_class, one.timeframe, one.series, one.complete) for one in found.coverage
