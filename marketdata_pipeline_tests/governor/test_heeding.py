@@ -238,3 +238,13 @@ def test_a_late_refusal_without_a_time_waits_as_long_as_the_first() -> None:
     late = told(first, Ending.RATE_LIMITED, Sent(NOW + SECOND, epoch=0))
     assert late.cooldown_until == NOW + 31 * SECOND
     assert (late.refusals, late.epoch) == (first.refusals, first.epoch)
+
+
+def test_what_was_given_ahead_is_void_after_a_refusal_and_what_was_sent_is_not() -> None:
+    busy = granted(replace(FRESH, tat=NOW), 30, 0)
+    assert busy.tat == NOW + 30 * SECOND
+    refused = told(busy, Ending.RATE_LIMITED, retry_after=0)
+    assert refused.tat == NOW + SECOND
+    assert (refused.granted, refused.refused_at) == (0, NOW)
+    idle = replace(FRESH, tat=NOW - SECOND)
+    assert told(idle, Ending.RATE_LIMITED, retry_after=0).tat == NOW - SECOND

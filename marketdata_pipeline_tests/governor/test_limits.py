@@ -1,12 +1,16 @@
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from marketdata_pipeline.config import Settings
+from marketdata_pipeline.domain.gate import Budget, Limits, RateLimit
 from marketdata_pipeline.governor.gcra import pace_of
-from marketdata_pipeline.governor.limits import LIMITS, Sourced
+from marketdata_pipeline.governor.limits import LIMITS, Sourced, joined
 from marketdata_pipeline.providers.registry import PROVIDERS
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def test_every_provider_that_can_be_asked_has_its_limits() -> None:
@@ -24,6 +28,23 @@ def test_each_line_has_limits_that_can_be_a_source_and_the_day_it_was_read(one: 
         assert ZoneInfo(one.limits.budget.zone).key
     assert len(one.source) > 20
     assert date(2026, 1, 1) <= one.read_on <= date.today()  # noqa: DTZ011 - a day will do
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_a_provider_publishes_can_be_looked_up(name: str) -> None:
+    assert "https://" in LIMITS[name].source
+
+
+def test_keys_together_have_their_rates_but_each_its_own_day() -> None:
+    one = Limits((RateLimit(300, MINUTE, 10), RateLimit(9, HOUR, 1)), MINUTE, Budget(250))
+    assert joined(one, 3) == Limits((RateLimit(900, MINUTE, 30), RateLimit(27, HOUR, 3)), MINUTE)
+    assert joined(one, 1) == replace(one, budget=None)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_all_limits_can_be_joined(name: str) -> None:
+    for rate in joined(LIMITS[name].limits, 9).rates:
+        assert pace_of(rate).interval > 0
 
 
 def test_yahoos_settings_are_those_of_the_table() -> None:
