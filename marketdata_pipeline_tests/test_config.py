@@ -42,6 +42,32 @@ def test_the_page_of_the_documentation_is_current() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "waits"),
+    [
+        ("1,3,8", (1.0, 3.0, 8.0)),
+        (" 0.5 , 0 ", (0.5, 0.0)),
+        ("none", ()),
+        ([2, "3"], (2.0, 3.0)),
+    ],
+)
+def test_waits_are_numbers_with_commas_or_none(text: object, waits: tuple[float, ...]) -> None:
+    assert load_settings(retry_waits=text).retry_waits == waits
+
+
+@pytest.mark.parametrize("text", ["-1", "1;2", "1,,2", "inf", "nan", "soon", ",".join("1" * 11)])
+def test_other_waits_are_refused_in_one_sentence(text: str) -> None:
+    assert refusal(retry_waits=text) == (
+        f"MARKETDATA_RETRY_WAITS is {text!r}, it must be up to 10 numbers with commas between, "
+        "each 0 or more, or none"
+    )
+
+
+def test_the_waits_of_a_file_are_a_list(here: Path) -> None:
+    (here / "marketdata.toml").write_text("retry_waits = [1, 2.5]")
+    assert load_settings().retry_waits == (1.0, 2.5)
+
+
 def test_the_page_is_what_the_module_prints() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "marketdata_pipeline.config"],

@@ -70,7 +70,10 @@ def as_waits(value: object) -> object:
         value = [] if value.strip().lower() == "none" else value.split(",")
     if not isinstance(value, list | tuple) or len(value) > MOST_WAITS:
         raise ValueError
-    waits = tuple(float(one) for one in value)
+    try:
+        waits = tuple(float(one) for one in value)
+    except (TypeError, ValueError) as error:
+        raise ValueError from error
     if not all(math.isfinite(one) and one >= 0 for one in waits):
         raise ValueError
     return waits

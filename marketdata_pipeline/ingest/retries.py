@@ -109,17 +109,17 @@ class Retries:
         Raises:
             ProviderError: that of the last attempt; any other exception at once.
         """
-        course = _Course(self, errand)
+        attempts = _Attempts(self, errand)
         retrying = Retrying(
-            retry=retry_if_exception(course.goes_on),
-            wait=course.upcoming,
+            retry=retry_if_exception(attempts.goes_on),
+            wait=attempts.upcoming,
             sleep=self.clock.sleep,
         )
-        return retrying(lambda: attempt(course.errand))
+        return retrying(lambda: attempt(attempts.errand))
 
 
 @dataclass(slots=True, eq=False)
-class _Course:
+class _Attempts:
     """The attempts of one request so far, as tenacity asks about them."""
 
     retries: Retries

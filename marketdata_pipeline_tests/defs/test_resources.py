@@ -12,12 +12,17 @@ from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.resources import PipelineResource, assemble, failing_clearly
 from marketdata_pipeline.defs.schedules import bars_update
+from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import HomeError, MarketDataError, Unavailable
+from marketdata_pipeline.providers.base import Provider, Reach
+from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.simulator.recorded import recorded_history
 from marketdata_pipeline.simulator.server import Simulator
 from marketdata_pipeline_tests.defs.stage import failure
+from marketdata_pipeline_tests.ingest.world import TruthProvider
 from marketdata_pipeline_tests.ports import free_port, stranger
 
 AAPL = Series.parse("AAPL|1d")
@@ -83,13 +88,32 @@ def test_settings_reach_what_they_are_for(replay: Home) -> None:
         refresh_delay=timedelta(minutes=7),
         completeness_minimum=0.5,
         sessions_late=4,
+        retry_waits="0,2.5",
     )
     made = assemble(settings, replay)
     assert (made.picture_limit, made.failure_share) == (3, 0.5)
     assert (made.updater.at_once, made.refresh_delay) == (2, timedelta(minutes=7))
     thresholds = made.updater.judge.thresholds
     assert (thresholds.completeness, thresholds.sessions_late) == (0.5, 4)
+    assert made.updater.retry_waits == (0, 2.5)
     assert made.clock is replay.clock
+
+
+def test_the_settings_of_the_network_reach_the_provider(
+    replay: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[Reach] = []
+
+    def connected(_gate: Gate, _clock: Clock, reach: Reach) -> Provider:
+        reached.append(reach)
+        return TruthProvider({}, replay.clock)
+
+    monkeypatch.setattr(Yahoo, "connected", connected)
+    assemble(
+        load_settings(home=replay.folder, connect_timeout=1, read_timeout=2, connections=3), replay
+    )
+    (reach,) = reached
+    assert (reach.connect, reach.read, reach.connections) == (1, 2, 3)
 
 
 def test_the_rate_of_the_settings_bounds_the_requests(replay: Home) -> None:
@@ -146,7 +170,7 @@ def test_a_replay_home_takes_no_bars_of_anything_but_the_simulator(replay: Home)
 
 def test_a_replay_home_without_its_simulator_says_how_to_start_it(replay: Home) -> None:
     port = free_port()
-    settings = load_settings(home=replay.folder, simulator_port=port)
+    settings = load_settings(home=replay.folder, simulator_port=port, retry_waits="0")
     outcome = assemble(settings, replay).updater.update(AAPL)
     assert str(outcome.error) == (
         f"the simulator at http://127.0.0.1:{port} does not answer; "

@@ -1,9 +1,17 @@
 """Which addresses an endpoint takes, and whose replies it takes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketdata_pipeline.errors import BadInput, HomeError
-from marketdata_pipeline.providers.yahoo.endpoint import MARK, Endpoint
+from marketdata_pipeline.providers.yahoo.endpoint import (
+    LONGEST_CONNECT,
+    LONGEST_READ,
+    MARK,
+    Endpoint,
+    Timeouts,
+)
 
 CHART = "https://query2.finance.yahoo.com/v8/finance/chart/AAPL"
 
@@ -75,3 +83,21 @@ def test_a_dead_simulator_is_told_from_no_internet() -> None:
         "the simulator at http://127.0.0.1:8090 does not answer; start it with: marketdata simulate"
     )
     assert "internet" in Endpoint.live().unanswered()
+
+
+def test_each_attempt_is_given_half_as_much_time_again_up_to_a_bound() -> None:
+    usual = Timeouts()
+    assert usual.escalated(1) == usual == Timeouts(8, 25)
+    assert usual.escalated(2) == Timeouts(12, 37.5)
+    assert usual.escalated(3) == Timeouts(18, 56.25)
+    assert usual.escalated(4) == usual.escalated(1_000_000) == Timeouts(20, 60)
+
+
+@given(st.floats(0.01, 120), st.floats(0.01, 600), st.integers(1, 50))
+def test_time_limits_never_shrink_and_only_a_setting_goes_beyond_the_bounds(
+    connect: float, read: float, attempt: int
+) -> None:
+    first = Timeouts(connect, read)
+    one, next_one = first.escalated(attempt), first.escalated(attempt + 1)
+    assert first.connect <= one.connect <= next_one.connect <= max(connect, LONGEST_CONNECT)
+    assert first.read <= one.read <= next_one.read <= max(read, LONGEST_READ)
