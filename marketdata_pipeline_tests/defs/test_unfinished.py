@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -20,7 +21,7 @@ from marketdata_pipeline_tests.defs.stage import (
     failure,
     metadata,
 )
-from marketdata_pipeline_tests.ingest.world import walk
+from marketdata_pipeline_tests.ingest.world import USUAL, walk
 
 MANY = [f"S{number}" for number in range(40)]
 LIST = [f"{one}|1d" for one in MANY]
@@ -32,9 +33,9 @@ class Tiring(Choosy):
 
     takes: timedelta = field(default=timedelta(0))
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
         self.clock.sleep(self.takes.total_seconds())
-        return super().fetch(series, window)
+        return super().fetch(series, window, errand)
 
 
 @pytest.fixture
@@ -120,6 +121,7 @@ def test_a_keyed_run_whose_provider_fails_stops_and_fails_what_is_left_with_the_
 def test_a_list_whose_provider_fails_stops_and_fails_by_what_was_done(
     stage: Stage, tiring: Tiring
 ) -> None:
+    stage.run_time = None  # a request that fails is made again, over almost a minute
     tiring.down = set(MANY)
     result = stage.by_config(*LIST)
     said = failure(result)
@@ -133,13 +135,13 @@ def test_a_list_whose_provider_fails_stops_and_fails_by_what_was_done(
 
 
 def test_what_is_not_done_is_no_failure_of_a_list(stage: Stage, tiring: Tiring) -> None:
-    """Two of six failed, which is above the share, and of forty it would not be."""
+    """Two of at most six failed, which is above the share, and of forty it would not be."""
     tiring.takes = timedelta(seconds=60)
     tiring.down = {"S0", "S1"}
     result = stage.by_config(*LIST)
     said = failure(result)
     assert said.description is not None
-    assert said.description.split(" series failed")[0] in {f"2 of {n}" for n in (5, 6)}
+    assert said.description.split(" series failed")[0] in {f"2 of {n}" for n in range(3, 7)}
 
 
 def test_the_asset_is_told_of_what_is_left_and_not_materialized_by_it(

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -13,7 +14,7 @@ from marketdata_pipeline.errors import NotDone, Unavailable, UnknownSymbol
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline_tests.fakes import Lines
-from marketdata_pipeline_tests.ingest.world import TruthProvider, World, days, walk
+from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, days, walk
 
 YEAR = days("2023-03-15", "2024-03-16")
 MINUTE = timedelta(minutes=1)
@@ -24,9 +25,9 @@ DOWN = Unavailable("truth is down", provider="truth")
 class Slow(TruthProvider):
     """Each request takes a minute of the frozen clock."""
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
         self.clock.sleep(MINUTE.total_seconds())
-        return super().fetch(series, window)
+        return super().fetch(series, window, errand)
 
 
 def daily(count: int) -> list[Series]:
@@ -38,7 +39,7 @@ def slow(world: World) -> Updater:
     """One instrument at a time, a minute each."""
     truth = {one: walk(one, YEAR) for one in daily(5)}
     world.provider = Slow(truth, world.clock, first_trade=date(2023, 3, 15))
-    return replace(world.updater, at_once=1)
+    return replace(world.updater, at_once=1, retry_waits=())
 
 
 def categories(outcomes: Sequence[Outcome]) -> dict[str, str | None]:
@@ -112,17 +113,21 @@ def failing(world: World, count: int) -> list[Series]:
     return daily(count)
 
 
+def hasty(world: World, at_once: int = 1) -> Updater:
+    """One that asks once only."""
+    return replace(world.updater, at_once=at_once, retry_waits=())
+
+
 def test_once_ten_failed_because_of_their_provider_nobody_asks_it_any_more(world: World) -> None:
     many = failing(world, 40)
-    updater = replace(world.updater, at_once=1)
-    found = categories(list(updater.update_many(many, failure_share=0.3)))
+    found = categories(list(hasty(world).update_many(many, failure_share=0.3)))
     assert list(found.values()) == ["unavailable"] * 10 + ["not_done"] * 30
     assert len(world.provider.asked) == 10
 
 
 def test_those_under_way_are_finished(world: World) -> None:
     many = failing(world, 40)
-    found = categories(list(world.updater.update_many(many, failure_share=0.3)))
+    found = categories(list(hasty(world, 3).update_many(many, failure_share=0.3)))
     assert 10 <= list(found.values()).count("unavailable") <= 12
     assert len(found) == 40
 
@@ -132,9 +137,8 @@ def test_failures_within_the_share_end_nothing(world: World) -> None:
     world.provider.truth = dict.fromkeys(many[10:], walk(many[0], YEAR))
     list(world.updater.update_many(many[10:]))
     world.provider.failures = [DOWN] * 10
-    updater = replace(world.updater, at_once=1)
     turned = [*many[10:], *many[:10]]
-    found = categories(list(updater.update_many(turned, failure_share=0.3)))
+    found = categories(list(hasty(world).update_many(turned, failure_share=0.3)))
     assert list(found.values()) == [None] * 30 + ["unavailable"] * 10
 
 
@@ -145,5 +149,5 @@ def test_unknown_symbols_end_nothing(world: World) -> None:
 
 
 def test_whoever_is_not_told_a_share_goes_on_whatever_fails(world: World) -> None:
-    found = categories(list(world.updater.update_many(failing(world, 40))))
+    found = categories(list(hasty(world).update_many(failing(world, 40))))
     assert set(found.values()) == {"unavailable"}

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import flights as table
 from marketdata_pipeline.domain.clock import SystemClock
+from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -22,7 +23,14 @@ from marketdata_pipeline.governor.flights import Flight, Flights
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline_tests.fakes import FrozenClock, Lines
-from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, TruthProvider, World, days, walk
+from marketdata_pipeline_tests.ingest.world import (
+    FRIDAY_CLOSE,
+    USUAL,
+    TruthProvider,
+    World,
+    days,
+    walk,
+)
 
 AAPL, MSFT, HOURLY = (Series.parse(one) for one in ("AAPL|1d", "MSFT|1d", "AAPL|1h"))
 TRUTH = {
@@ -53,9 +61,9 @@ class Watched(TruthProvider):
 
     before: Callable[[Series], None] = field(default=_nothing)
 
-    def fetch(self, series: Series, window: TimeRange) -> Reply:
+    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
         self.before(series)
-        return super().fetch(series, window)
+        return super().fetch(series, window, errand)
 
 
 @dataclass
