@@ -246,6 +246,19 @@ def test_a_connection_outlives_a_refusal(simulator: Simulator) -> None:
     assert len({one.connection for one in simulator.requests}) == 1
 
 
+def test_a_kept_connection_that_is_dead_is_replaced_within_the_same_turn(
+    simulator: Simulator,
+) -> None:
+    """As when a server closes it at the very moment that it is used again."""
+    gate = OpenGate()
+    yahoo = yahoo_at(simulator, gate)
+    yahoo.fetch(AAPL, BEFORE_SPLIT)
+    simulator.faults.add(Fault("reset", times=1))
+    assert len(yahoo.fetch(AAPL, BEFORE_SPLIT).bars) == 272
+    assert [one.ending for one in gate.attempts] == [Ending.ANSWERED] * 2
+    assert [one.status for one in simulator.requests] == [200, 0, 200]
+
+
 def test_no_more_requests_are_under_way_than_there_may_be_connections(
     simulator: Simulator,
 ) -> None:
