@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from marketdata_pipeline.errors import NotDone, RateLimited, StoreError
 from marketdata_pipeline.governor import leases
 from marketdata_pipeline.governor.flights import Flight, Flights
 from marketdata_pipeline.governor.leases import Lease, Taken
-from marketdata_pipeline.governor.renewing import THREAD
+from marketdata_pipeline.governor.renewing import THREAD, Renewer
 from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.fakes import FrozenClock, Lines
 
@@ -391,3 +391,39 @@ def test_a_catalog_that_is_gone_is_a_store_error(tmp_path: Any) -> None:
     gone = open_engine(f"sqlite:///{tmp_path}/nowhere/catalog.sqlite")
     with Flight(flights_of(gone), AAPL) as flight, pytest.raises(StoreError):
         flight.take(0, _go_on)
+
+
+def test_one_that_is_given_up_while_it_is_renewed_is_not_lost(log_lines: Lines) -> None:
+    renewed = threading.Event()
+
+    def renew(_: object) -> set[Lease]:
+        renewer.drop(lease)
+        renewed.set()
+        return set()
+
+    lease, renewer = Lease("AAPL", "host:1:mine"), Renewer(renew, every=0.01)
+    renewer.keep(lease)
+    assert renewed.wait(5)
+    assert eventually(lambda: not renewers())
+    assert log_lines("lease lost") == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_broke_has_a_successor() -> None:
+    calls = []
+
+    def renew(leases: Collection[Lease]) -> set[Lease]:
+        calls.append(set(leases))
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return set(leases)
+
+    first, second = Lease("AAPL", "host:1:first"), Lease("MSFT", "host:1:second")
+    renewer = Renewer(renew, every=0.01)
+    renewer.keep(first)
+    assert eventually(lambda: bool(calls) and not renewers())
+    renewer.keep(second)
+    assert eventually(lambda: {first, second} in calls)
+    renewer.drop(first)
+    renewer.drop(second)
+    assert eventually(lambda: not renewers())

@@ -187,22 +187,26 @@ def test_a_catalog_that_cannot_be_read_anew_is_read_by_the_next_series(
 ) -> None:
     _, second = meanwhile(world, AAPL, HOURLY)
     act, works = second.provider.before, Updater._works  # noqa: SLF001 - what a reading breaks in
-    failures = [StoreError("the catalog is gone")]
+    failures, minutes = [StoreError("the catalog is gone")], Series.parse("AAPL|5m")
+    read = []
 
     def break_down(asked: Series) -> None:
         act(asked)
         monkeypatch.setattr(Updater, "_works", broken)
 
     def broken(*given: Any) -> Any:
+        read.append(given)
         if failures:
             raise failures.pop()
         return works(*given)
 
     second.provider.before = break_down
-    outcomes = {one.series: one for one in second.updater.update_many([MSFT, AAPL, HOURLY])}
+    found = second.updater.update_many([MSFT, AAPL, HOURLY, minutes])
+    outcomes = {one.series: one for one in found}
     assert isinstance(outcomes[AAPL].error, StoreError)
     assert (outcomes[HOURLY].error, outcomes[HOURLY].requests) == (None, 0)
-    assert second.asked == [MSFT]
+    assert second.asked == [MSFT, minutes]
+    assert len(read) == 2, "once more, and not for each series"
 
 
 def test_what_needs_no_request_waits_for_nobody_and_holds_nothing(world: World) -> None:
