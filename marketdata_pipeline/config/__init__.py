@@ -18,12 +18,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from marketdata_pipeline.config.asking import Asking
 from marketdata_pipeline.config.places import Keys, read_places, spelled
 from marketdata_pipeline.config.values import (
     LEVELS,
-    MOST_CONNECTIONS,
     MOST_PORT,
-    MOST_WAITS,
     TIMEFRAMES,
     Level,
     as_absolute,
@@ -33,12 +32,10 @@ from marketdata_pipeline.config.values import (
     as_pairs,
     as_seconds,
     as_timeframes,
-    as_waits,
     known_components,
     setting,
 )
 from marketdata_pipeline.domain.timeframe import DEFAULT_TIMEFRAMES, Timeframe
-from marketdata_pipeline.domain.tuning import Tuning
 from marketdata_pipeline.errors import SettingsError
 
 _LONGEST_SHOWN: Final = 60
@@ -54,7 +51,7 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-class Settings(BaseSettings):
+class Settings(Asking):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -105,12 +102,6 @@ class Settings(BaseSettings):
     instruments_at_once: int = setting(
         3, "Instruments that one run asks for at the same time.", "1 to 32", ge=1, le=32
     )
-    turn_wait: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(minutes=10),
-        "Seconds that a request waits for its turn before the rest of its run fails.",
-        "seconds, 0 or more",
-        ge=timedelta(0),
-    )
     batch_seconds: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=5),
         "Seconds after which a run over a list of series begins no further one; the next goes on.",
@@ -137,81 +128,6 @@ class Settings(BaseSettings):
         "0 to 1000",
         ge=0,
         le=1000,
-    )
-    yahoo_requests_per_hour: int = setting(
-        2000, "Requests to Yahoo in any hour, by all processes.", "1 to 100000", ge=1, le=100_000
-    )
-    yahoo_burst: int = setting(
-        200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
-    )
-    yahoo_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(seconds=0.8),
-        "Least seconds between two requests to Yahoo, inside a burst too; a home that replays asks "
-        "its simulator without them.",
-        "seconds, 0 to 30",
-        ge=timedelta(0),
-        le=timedelta(seconds=30),
-    )
-    cooldown: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(seconds=30),
-        "Seconds without requests after a 429 that does not say how long to wait.",
-        "seconds, 0 or more",
-        ge=timedelta(0),
-    )
-    cooldown_curve: Annotated[Literal["exponential", "linear"], BeforeValidator(as_lower)] = (
-        setting(
-            "exponential",
-            "How these seconds grow with each such 429 in a row.",
-            "one of exponential, linear",
-        )
-    )
-    cooldown_longest: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(minutes=5),
-        "The most of them; also the seconds without requests after a page that turns this address "
-        "away.",
-        "seconds, 0 or more",
-        ge=timedelta(0),
-    )
-    breaker_failures: int = setting(
-        5, "Failures in a row after which nobody asks a provider.", "1 to 1000", ge=1, le=1000
-    )
-    breaker_open: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(minutes=5),
-        "Seconds until one request tries whether the provider is back.",
-        "seconds, 0 or more",
-        ge=timedelta(0),
-    )
-    slowest_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
-        timedelta(seconds=30),
-        "The most seconds between two requests that a provider's refusals lead to.",
-        "seconds, 1 or more",
-        ge=timedelta(seconds=1),
-    )
-    connect_timeout: float = setting(
-        8.0,
-        "Seconds to wait for a connection; half as long again on each further attempt, up to 20.",
-        "above 0, up to 120",
-        gt=0,
-        le=120,
-    )
-    read_timeout: float = setting(
-        25.0,
-        "Seconds to wait for a whole reply; half as long again on each further attempt, up to 60.",
-        "above 0, up to 600",
-        gt=0,
-        le=600,
-    )
-    connections: int = setting(
-        15,
-        "Requests that one process may have under way at a provider, each over a kept connection.",
-        f"1 to {MOST_CONNECTIONS}",
-        ge=1,
-        le=MOST_CONNECTIONS,
-    )
-    retry_waits: Annotated[tuple[float, ...], BeforeValidator(as_waits)] = setting(
-        (1.0, 3.0, 8.0, 15.0, 30.0),
-        "Seconds before each further attempt of a request that failed for a passing reason.",
-        f"up to {MOST_WAITS} numbers with commas between, each 0 or more, or none",
     )
     refresh_delay: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=30),
@@ -252,19 +168,6 @@ class Settings(BaseSettings):
     def simulator_url(self) -> str:
         """Base URL of the simulator, on loopback."""
         return f"http://127.0.0.1:{self.simulator_port}"
-
-    @property
-    def tuning(self) -> Tuning:
-        """How the governor backs off and comes back."""
-        return Tuning(
-            cooldown=self.cooldown,
-            curve=self.cooldown_curve,
-            longest_cooldown=self.cooldown_longest,
-            block=self.cooldown_longest,
-            failures=self.breaker_failures,
-            opened=self.breaker_open,
-            slowest=self.slowest_spacing,
-        )
 
     @property
     def database(self) -> str | None:

@@ -17,7 +17,7 @@ from marketdata_pipeline.database.dialect import (
     wall_expression,
     wall_micros,
 )
-from marketdata_pipeline.database.metadata import flights
+from marketdata_pipeline.database.governing import flights
 from marketdata_pipeline.domain.clock import Clock
 
 _ROW = flights.c

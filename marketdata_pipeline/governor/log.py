@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select
 
-from marketdata_pipeline.database.metadata import requests
+from marketdata_pipeline.database.governing import requests
 from marketdata_pipeline.domain.gate import Attempt, Effect, Ending, Turn
 from marketdata_pipeline.domain.ranges import MICROSECOND
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.database.metadata import requests
+from marketdata_pipeline.database.governing import requests
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Effect, Ending
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros, to_micros

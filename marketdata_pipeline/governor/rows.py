@@ -27,7 +27,7 @@ from marketdata_pipeline.database.dialect import (
     server_clock,
     wall_micros,
 )
-from marketdata_pipeline.database.metadata import budgets, governor, meters
+from marketdata_pipeline.database.governing import budgets, governor, meters
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Budget, Limits
 from marketdata_pipeline.domain.ranges import to_micros

@@ -12,7 +12,7 @@ from marketdata_pipeline.database.dialect import (
     wall_micros,
 )
 from marketdata_pipeline.database.engine import reading, writing
-from marketdata_pipeline.database.metadata import meters
+from marketdata_pipeline.database.governing import meters
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline_tests.fakes import FrozenClock
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, make_url, select, text
 
 from marketdata_pipeline.database.engine import Busy, open_engine, reading, shown, writing
-from marketdata_pipeline.database.metadata import meters
+from marketdata_pipeline.database.governing import meters
 from marketdata_pipeline.errors import BadInput, StoreError
 
 ROW = {"key": "yahoo", "window": 60, "tat": 0, "interval": 1, "tau": 0}

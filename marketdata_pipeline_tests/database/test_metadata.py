@@ -5,19 +5,15 @@ import pytest
 from sqlalchemy import Engine, ForeignKey, Table, delete, insert, text
 
 from marketdata_pipeline.database.engine import open_engine, writing
+from marketdata_pipeline.database.governing import budgets, flights, governor, meters, requests
 from marketdata_pipeline.database.metadata import (
     actions,
-    budgets,
     chunks,
     coverage,
     fetches,
-    flights,
-    governor,
     home,
     instruments,
     metadata,
-    meters,
-    requests,
     restatements,
     series,
 )

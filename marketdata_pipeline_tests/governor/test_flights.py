@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select, update
 
 from marketdata_pipeline.database.dialect import is_postgres
 from marketdata_pipeline.database.engine import Busy, open_engine, reading, writing
-from marketdata_pipeline.database.metadata import flights as table
+from marketdata_pipeline.database.governing import flights as table
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros, to_micros

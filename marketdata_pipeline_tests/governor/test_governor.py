@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from marketdata_pipeline.database.engine import open_engine, reading, writing
-from marketdata_pipeline.database.metadata import governor as table
-from marketdata_pipeline.database.metadata import meters, requests
+from marketdata_pipeline.database.governing import governor as table
+from marketdata_pipeline.database.governing import meters, requests
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.gate import (

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, select
 
 from marketdata_pipeline.database.engine import reading, writing
-from marketdata_pipeline.database.metadata import requests
+from marketdata_pipeline.database.governing import requests
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.gate import Attempt, Ending, Turn
 from marketdata_pipeline.domain.ranges import to_micros

