@@ -12,7 +12,6 @@ from rich.console import ConsoleDimensions, Group, RenderableType
 from rich.text import Text
 
 from marketdata_pipeline.cli.standing import (
-    per_minute,
     requests_table,
     standings_page,
 )
@@ -77,6 +76,6 @@ def _standing_json(one: Standing) -> dict[str, Any]:
         "provider": health.pop("key"),
         **health,
         "advice": one.health.condition.advice,
-        "per_minute": None if one.turns is None else per_minute(one.turns),
+        "per_minute": one.per_minute,
         "turns": None if one.turns is None else asdict(one.turns),
     }

@@ -12,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from marketdata_pipeline.cli.words import amount, eased_share, lasting, share
-from marketdata_pipeline.domain.gate import Circuit, Effect, Ending, Turns
+from marketdata_pipeline.domain.gate import Circuit, Effect, Ending
 from marketdata_pipeline.governor.health import Condition, Health, Latency
 from marketdata_pipeline.governor.logged import Request
 from marketdata_pipeline.reading.providers import Standing, Standings
 
-_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
-_MILLISECOND = timedelta(milliseconds=1)
+_DAY, _MILLISECOND = timedelta(days=1), timedelta(milliseconds=1)
 _WIDE = 110
 """Columns of a terminal from which on all columns of the table have room."""
 _LONG = 10
@@ -82,11 +81,6 @@ def _said(health: Health) -> Text:
     return told.append(f" -> {health.condition.advice}", "cyan")
 
 
-def per_minute(turns: Turns) -> float:
-    """How many requests may be sent a minute now, once the burst is used up."""
-    return _MINUTE / turns.interval
-
-
 def requests_table(requests: Sequence[Request]) -> Table:
     """A line a request, the newest first."""
     table = Table(box=None, header_style="bold")
@@ -114,10 +108,10 @@ def _blameless(ending: Ending) -> bool:
 
 
 def _rate(one: Standing, _now: datetime) -> str:
-    if one.turns is None:
+    if one.turns is None or one.per_minute is None:
         return _NONE
     eased = f" ({eased_share(one.turns)})" if one.turns.eased < 1 else ""
-    return f"{amount(per_minute(one.turns))}{eased}"
+    return f"{amount(one.per_minute)}{eased}"
 
 
 def _cooldown(one: Standing, now: datetime) -> str:

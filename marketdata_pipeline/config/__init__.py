@@ -155,7 +155,13 @@ class Settings(Asking):
         said="`30`",
         ge=timedelta(0),
     )
-
+    request_log_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+        timedelta(days=7),
+        "Days for which each request to a provider stays in the log.",
+        "days, 1 or more",
+        said="`7`",
+        ge=timedelta(days=1),
+    )
     dagster_retention: Annotated[timedelta, BeforeValidator(as_days)] = setting(
         timedelta(days=30),
         "Days for which Dagster's runs and events stay, but for those that a status is read from.",

@@ -1,4 +1,4 @@
-"""The job ``store_maintenance``: the store compacted, tidied, verified; Dagster's records pruned.
+"""The job ``store_maintenance``: the store compacted, tidied, verified; what is logged pruned.
 
 Not here: when it runs (schedules) and the work itself (store, pruning). The steps know nothing of
 each other: where one fails, the others are done all the same, and the run fails in the end.
@@ -65,6 +65,16 @@ def verify(context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineRe
 
 
 @dg.op
+def prune_requests(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Remove requests to providers that are logged for longer than the setting says."""
+    with failing_clearly(), pipeline.opened() as opened:
+        began = perf_counter()
+        _tell(context, began, requests=opened.upkeep.prune_requests())
+
+
+@dg.op
 def prune_dagster(
     context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> None:
@@ -83,10 +93,11 @@ def prune_dagster(
 
 @dg.job(tags=UPKEEP)
 def store_maintenance() -> None:
-    """Compact, tidy and verify the store; prune Dagster's own records."""
+    """Compact, tidy and verify the store; prune the log of requests and Dagster's own records."""
     compact()
     collect()
     verify()
+    prune_requests()
     prune_dagster()
 
 

@@ -1,23 +1,26 @@
-"""The pipeline as a Dagster resource: the settings come in here, plain objects go out.
+"""The pipeline and the governor as Dagster resources: settings come in, plain objects go out.
 
 Not here: what the objects do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import dagster as dg
 
 from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import Limits, RateLimit
-from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.domain.gate import Gate, Limits, RateLimit, Turns
+from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.governor.health import Health
 from marketdata_pipeline.governor.limits import LIMITS
+from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
@@ -25,6 +28,7 @@ from marketdata_pipeline.logs import redact, setup_logging
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.quality.rules import Thresholds
+from marketdata_pipeline.reading.providers import Standings, read_providers, read_requests
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.compact import Compactor
@@ -36,11 +40,15 @@ from marketdata_pipeline.store.verify import Verifier
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upkeep:
-    """What looks after the store, and for how long Dagster's records stay (0: for ever)."""
+    """What looks after the store, and for how long Dagster's records stay (0: for ever).
+
+    ``prune_requests`` removes what is old from the log of requests, and says how many those were.
+    """
 
     compactor: Compactor
     collector: Collector
     verifier: Verifier
+    prune_requests: Callable[[], int]
     dagster_retention: timedelta
 
 
@@ -85,14 +93,90 @@ class PipelineResource:
             BadInput: the settings or the home are not usable.
             StoreError: the database does not answer.
         """
-        settings = load_settings()
-        setup_logging(settings.log_level, settings.log_levels, settings.log_format)
-        redact(settings.secrets())
-        home = open_home(settings.home, database_url=settings.database)
-        try:
+        with _opened_home() as (settings, home):
             yield assemble(settings, home)
-        finally:
-            home.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gates:
+    """The providers' gates in an opened home, and how the providers stand."""
+
+    settings: Settings
+    home: Home
+
+    def standings(self) -> Standings:
+        """Turns and health of every provider that is registered here or was ever asked."""
+        return read_providers(self._governor, PROVIDERS)
+
+    def turns(self) -> dict[str, Turns]:
+        """How the turns of each provider stand that was ever asked, by its key; takes none."""
+        return {one.provider: one for one in self._governor.turns()}
+
+    def health(self) -> dict[str, Health]:
+        """The health of each provider, by its key."""
+        return {one.key: one.health for one in self.standings().all}
+
+    def asked_at(self) -> datetime | None:
+        """The wall instant at which the newest request to any provider ended; None: none did."""
+        newest = read_requests(self._governor, 1)
+        return newest[0].ended_at if newest else None
+
+    def gate(
+        self, provider: str, limits: Limits | None = None, *, max_wait: timedelta | None = None
+    ) -> Gate:
+        """The gate that all processes share, for requests of your own.
+
+        Each turn that is taken has to be reported, however its request ended.
+
+        Args:
+            provider: its name.
+            limits: of one that this project has none for.
+            max_wait: the longest that a turn is waited for; None: as the settings say.
+
+        Raises:
+            BadInput: its limits are not known.
+        """
+        replay = self.home.mode is Mode.REPLAY
+        if limits is None and provider not in LIMITS:
+            raise BadInput(
+                f"the limits of {provider} are not known, only those of {', '.join(LIMITS)}; "
+                "give its own"
+            )
+        known = limits or _limits(provider, self.settings, replay=replay)
+        self._governor.register(provider, known)
+        wait = self.settings.turn_wait if max_wait is None else max_wait
+        return self._governor.gate(provider, max_wait=wait)
+
+    @property
+    def _governor(self) -> Governor:
+        return Governor(self.home.engine, self.home.clock, self.settings.tuning)
+
+
+class GovernorResource:
+    """Opens the gates of the home that the settings name, for as long as a body runs."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Gates]:
+        """The gates of the configured home.
+
+        Raises:
+            BadInput: the settings or the home are not usable.
+            StoreError: the database does not answer.
+        """
+        with _opened_home() as (settings, home):
+            yield Gates(settings, home)
+
+
+@contextmanager
+def _opened_home() -> Iterator[tuple[Settings, Home]]:
+    settings = load_settings()
+    setup_logging(settings.log_level, settings.log_levels, settings.log_format)
+    redact(settings.secrets())
+    home = open_home(settings.home, database_url=settings.database)
+    try:
+        yield settings, home
+    finally:
+        home.engine.dispose()
 
 
 def assemble(settings: Settings, home: Home) -> Pipeline:
@@ -135,6 +219,7 @@ def _upkeep(settings: Settings, home: Home) -> Upkeep:
         compactor=Compactor(*where, grace=grace),
         collector=Collector(*where, kept=settings.superseded_kept, grace=grace),
         verifier=Verifier(*where),
+        prune_requests=partial(prune, home.engine, home.clock, kept=settings.request_log_kept),
         dagster_retention=settings.dagster_retention,
     )
 

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_pipeline.defs.assets.provider_health import PROVIDER_HEALTH
 from marketdata_pipeline.defs.maintenance import store_maintenance
-from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
+from marketdata_pipeline.defs.resources import (
+    GovernorResource,
+    Pipeline,
+    PipelineResource,
+    failing_clearly,
+)
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     ProviderTimeout,
@@ -24,6 +30,12 @@ bars_update = dg.define_asset_job(
     "bars_update",
     selection=dg.AssetSelection.assets("ohlcv"),
     description="Update the series that the run's config lists (ops: ohlcv: config: series).",
+)
+
+health_update = dg.define_asset_job(
+    "health_update",
+    selection=dg.AssetSelection.assets(PROVIDER_HEALTH),
+    description="Look at every provider once.",
 )
 
 _PASSING = (RateLimited.category, Unavailable.category, ProviderTimeout.category)
@@ -78,7 +90,7 @@ def bars_refresh(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
         "Sundays at 03:00 UTC, when most markets are closed: the store is compacted, tidied and "
-        "verified, and what is old of Dagster's own records goes."
+        "verified, and what is old of logged requests and of Dagster's own records goes."
     ),
 )
 def weekly_maintenance(
@@ -88,6 +100,35 @@ def weekly_maintenance(
     unfinished = dg.RunsFilter(job_name=store_maintenance.name, statuses=_UNFINISHED)
     if context.instance.get_runs_count(unfinished):
         yield dg.SkipReason("a run of store_maintenance is still under way")
+        return
+    yield dg.RunRequest()
+
+
+@dg.schedule(
+    job=health_update,
+    cron_schedule="*/15 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=(
+        "Every 15 minutes: how each provider stands, if any was asked since the last look. It asks "
+        "none itself."
+    ),
+)
+def health_refresh(
+    context: dg.ScheduleEvaluationContext, governor: dg.ResourceParam[GovernorResource]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One look, where there is news."""
+    unfinished = dg.RunsFilter(job_name=health_update.name, statuses=_UNFINISHED)
+    if context.instance.get_runs_count(unfinished):
+        yield dg.SkipReason("the last look is still under way")
+        return
+    with failing_clearly(), governor.opened() as gates:
+        asked_at = gates.asked_at()
+    if asked_at is None:
+        yield dg.SkipReason("no provider was asked yet")
+        return
+    last = context.instance.get_latest_materialization_event(PROVIDER_HEALTH)
+    if last is not None and asked_at.timestamp() < last.timestamp:
+        yield dg.SkipReason("no provider was asked since the last look")
         return
     yield dg.RunRequest()
 

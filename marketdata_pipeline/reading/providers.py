@@ -5,7 +5,7 @@ Not here: deciding either (governor), asking a provider anything, and drawing (c
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading
@@ -14,6 +14,8 @@ from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.health import Health, health_of, never_asked
 from marketdata_pipeline.governor.logged import Request, newest_requests, read_log
+
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Standing:
     def key(self) -> str:
         """The provider's name; behind a slash its bucket's or credential's."""
         return self.health.key
+
+    @property
+    def per_minute(self) -> float | None:
+        """How many requests may be sent a minute now, once the burst is used up."""
+        return None if self.turns is None else _MINUTE / self.turns.interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console, RenderableType
 
-from marketdata_pipeline.cli.standing import per_minute, requests_table, standings_page
+from marketdata_pipeline.cli.standing import requests_table, standings_page
 from marketdata_pipeline.domain.gate import Circuit, Effect, Ending, Turns
 from marketdata_pipeline.governor.health import health_of, never_asked
 from marketdata_pipeline.governor.logged import Count, Logged, Request
@@ -110,8 +110,9 @@ def test_nothing_is_cut_off_and_nothing_is_wider_than_the_terminal(width: int) -
 
 
 def test_the_rate_is_said_a_minute() -> None:
-    assert per_minute(YAHOO) == 30
-    assert per_minute(replace(YAHOO, interval=timedelta(minutes=4))) == 0.25
+    assert standing(YAHOO).per_minute == 30
+    assert standing(replace(YAHOO, interval=timedelta(minutes=4))).per_minute == 0.25
+    assert NEVER.per_minute is None
 
 
 def test_requests_are_listed_with_all_that_a_person_asks_of_them() -> None:

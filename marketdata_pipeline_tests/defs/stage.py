@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
+from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import INSTRUMENTS
 from marketdata_pipeline.store.compact import Compactor
@@ -67,6 +69,7 @@ class Stage:
                 compactor=Compactor(*where),
                 collector=Collector(*where),
                 verifier=Verifier(*where),
+                prune_requests=partial(prune, world.home.engine, world.clock),
                 dagster_retention=self.dagster_retention,
             ),
         )

@@ -8,14 +8,19 @@ import dagster as dg
 import pytest
 from sqlalchemy import func, select, update
 
+from marketdata_pipeline.database.engine import writing
 from marketdata_pipeline.database.metadata import chunks, series
 from marketdata_pipeline.defs import maintenance
 from marketdata_pipeline.defs.maintenance import UPKEEP, store_maintenance
 from marketdata_pipeline.defs.schedules import weekly_maintenance
+from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Attempt, Ending, Turn
+from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.governor.log import record
 from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.defs.stage import Stage
 
-STEPS = {"compact", "collect", "verify", "prune_dagster"}
+STEPS = {"compact", "collect", "verify", "prune_requests", "prune_dagster"}
 MONTH = timedelta(days=31)
 
 
@@ -82,7 +87,20 @@ def test_every_step_tells_what_it_did(stage: Stage) -> None:
     assert told["compact"].items() >= {"series": 2, "merged": 4, "made": 2, "bars": 82}.items()
     assert told["collect"].items() >= {"superseded_chunks": 0, "bytes_freed": 0}.items()
     assert told["verify"].items() >= {"series": 2, "of": 2, "faults": 0}.items()
+    assert told["prune_requests"].items() >= {"requests": 0}.items()
     assert told["prune_dagster"].items() >= {"runs": 0, "events": 0}.items()
+
+
+def test_requests_that_are_logged_for_long_are_removed(stage: Stage) -> None:
+    clock = stage.world.clock
+    clock.wall = datetime.now(UTC)
+    turn = Turn("yahoo", 0, Errand())
+    with writing(stage.world.home.engine) as connection:
+        for days in (9, 8, 6):
+            attempt = Attempt(Ending.TIMEOUT, took=timedelta(seconds=1))
+            record(connection, turn, attempt, to_micros(clock.wall - timedelta(days=days)))
+    assert _told(_maintained(stage))["prune_requests"]["requests"] == 2
+    assert _told(_maintained(stage))["prune_requests"]["requests"] == 0
 
 
 def test_old_runs_are_pruned_and_partitions_stay_green(stage: Stage) -> None:
@@ -115,7 +133,7 @@ def test_a_fault_fails_its_steps_and_no_other(stage: Stage) -> None:
     assert not result.success
     failures = _failures(result)
     assert set(failures) == {"compact", "verify"}
-    assert set(_told(result)) == {"collect", "prune_dagster"}
+    assert set(_told(result)) == STEPS - {"compact", "verify"}
     said = failures["verify"].description
     assert said.startswith("2 faults in 2 series; docs/recover.md says what to do, first: AAPL|1d")
     listed = failures["verify"].metadata["failed"].value
