@@ -4,7 +4,7 @@ Not here: taking turns (gate), the decisions (reserving, heeding), the statement
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
@@ -87,7 +87,7 @@ def turns_of(state: State, now: int, tuning: Tuning) -> Turns:
     shut = cooling or circuit is not Circuit.CLOSED
     credit = None if state.day is None else state.day.left(now)
     free = min(one.free(now) for one in state.meters)
-    distance = state.distance(tuning)
+    configured = replace(state, ceiling=0).apart(tuning)
     return Turns(
         provider=state.key,
         hourly=min(most_within(_HOUR, one.pace) for one in state.meters),
@@ -98,6 +98,6 @@ def turns_of(state: State, now: int, tuning: Tuning) -> Turns:
         cooldown_until=from_micros(state.cooldown_until) if cooling else None,
         circuit=circuit,
         open_until=from_micros(state.opened_until) if circuit is Circuit.OPEN else None,
-        eased=max(state.spacing, 1) / max(distance, 1) if state.ceiling else 1.0,
+        eased=configured / state.apart(tuning),
         budget_left=credit,
     )

@@ -58,6 +58,21 @@ def test_each_provider_has_its_turns_and_its_health(asked: Governor) -> None:
     assert yahoo.health.latency.p50 == SECOND
 
 
+@pytest.mark.parametrize(("spacing", "share"), [(0.0, 0.9), (0.8, 1.0), (4.0, 0.9)])
+def test_a_refusal_eases_what_bounds_the_rate(engine: Engine, spacing: float, share: float) -> None:
+    """Of a turn every two seconds nothing is lost where only the distance in a burst grows."""
+    made = Governor(engine, SystemClock())
+    made.register("yahoo", replace(LIMITS, spacing=timedelta(seconds=spacing)))
+    gate = made.gate("yahoo", max_wait=timedelta(0))
+    gate.report(gate.turn(Errand()), Attempt(Ending.RATE_LIMITED, 429, SECOND))
+    (one,) = read_providers(made).all
+    assert one.turns is not None
+    assert one.turns.eased == pytest.approx(share, abs=0.001)
+    assert one.health.condition is Condition.LIMITED
+    configured = 60 / max(spacing, 2)
+    assert one.per_minute == pytest.approx(configured * share, abs=0.1)
+
+
 def test_providers_that_were_never_asked_are_named(asked: Governor) -> None:
     found = read_providers(asked, ["yahoo", "tiingo", "binance"]).all
     assert [one.key for one in found] == ["binance", "tiingo/second", "yahoo"]
