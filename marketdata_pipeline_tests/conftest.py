@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import tempfile
-import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
-import psycopg2
 import pytest
 from sqlalchemy import Engine
 
 from marketdata_pipeline.database.engine import open_engine
-from marketdata_pipeline.database.migrate import upgrade
+from marketdata_pipeline_tests.databases import Databases, lay_catalog
 from marketdata_pipeline_tests.fakes import Lines
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +27,27 @@ ROOT = Path(__file__).parent.parent
 # A loaded machine is no fault of the code: how long an example takes is a benchmark's question.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dagsters_revisions_are_read_once() -> Iterator[None]:
+    """Dagster has Alembic read each of its revisions anew for each database of each run."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    read, known = ScriptDirectory.from_config, dict[str, ScriptDirectory]()
+
+    def read_once(config: Config) -> ScriptDirectory:
+        if config.config_file_name is None:  # ours: a test may change what a revision calls
+            return read(config)
+        file = str(config.config_file_name)
+        if file not in known:
+            known[file] = read(config)
+        return known[file]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -72,20 +91,26 @@ def postgres_server(
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: str) -> Iterator[Databases]:
+    """The databases of that server that this worker uses, for a test that needs two of them."""
+    made = Databases(postgres_server)
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
+def postgres_url(databases: Databases) -> Iterator[str]:
     """The URL of an empty Postgres database of the test's own."""
-    with fresh_database(postgres_server) as url:
+    with databases.empty() as url:
         yield url
 
 
-@contextmanager
-def fresh_database(server: str) -> Iterator[str]:
-    """The URL of an empty Postgres database, which is dropped at the end."""
-    name = f"test_{uuid.uuid4().hex}"
-    _administer(server, f"CREATE DATABASE {name}")
-    yield server.format(database=name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.fixture
+def postgres_catalog_url(databases: Databases) -> Iterator[str]:
+    """The URL of a Postgres catalog of the test's own with empty tables."""
+    with databases.catalog() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -97,11 +122,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a catalog with empty tables: once on SQLite, once on Postgres."""
+    if request.param == "sqlite":
+        lay_catalog(tmp_path / "catalog.sqlite")
+        return f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    url: str = request.getfixturevalue("postgres_catalog_url")
+    return url
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(catalog_url: str) -> Iterator[Engine]:
     """An engine on a catalog with empty tables: once on SQLite, once on Postgres."""
-    engine = open_engine(database_url)
-    upgrade(engine)
+    engine = open_engine(catalog_url)
     yield engine
     engine.dispose()
 
@@ -111,18 +145,6 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _administer(server: str, statement: str) -> None:
-    connection = psycopg2.connect(
-        server.format(database="postgres").replace("postgresql+psycopg2", "postgresql"),
-    )
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 @pytest.fixture

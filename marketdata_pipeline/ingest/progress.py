@@ -7,11 +7,13 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.governor.waits import Waits
-from marketdata_pipeline.ingest.outcome import Outcome
+
+if TYPE_CHECKING:  # who reads the lines needs nothing of what makes an update
+    from marketdata_pipeline.ingest.outcome import Outcome
 
 SMALL = 20
 """Series of a run up to which each has a line of its own."""
@@ -156,13 +158,13 @@ class RunLog:
     _new: int = 0
     _requests: int = 0
     _failed: int = 0
-    _left: list[Outcome] = field(default_factory=list)
+    _left: "list[Outcome]" = field(default_factory=list)
     _lately: deque[tuple[datetime, int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._lately = deque([(self.clock.wall_now(), 0, 0)], maxlen=_LATELY)
 
-    def lines(self, outcome: Outcome) -> list[SeriesDone | Progress]:
+    def lines(self, outcome: "Outcome") -> list[SeriesDone | Progress]:
         """The lines that come once this series is done; none for one that is not."""
         if outcome.not_done:
             self._left.append(outcome)
@@ -190,7 +192,7 @@ class RunLog:
     def _step(self) -> int:
         return min(_MOST, -(-self.total // _SHARES))
 
-    def _of(self, outcome: Outcome) -> SeriesDone:
+    def _of(self, outcome: "Outcome") -> SeriesDone:
         return SeriesDone(
             done=self._done,
             total=self.total,

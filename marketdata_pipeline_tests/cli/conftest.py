@@ -10,11 +10,13 @@ import pytest
 import structlog
 
 from marketdata_pipeline import logs
+from marketdata_pipeline.database.folders import CATALOG
 from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline_tests.cli.stand_in import StandIn
 from marketdata_pipeline_tests.cli.terminal import Terminal, environment
+from marketdata_pipeline_tests.databases import lay_catalog
 from marketdata_pipeline_tests.ingest.world import World, days, make_world, walk
 
 SPLIT = Action(date(2024, 1, 10), ActionKind.SPLIT, Fraction(4))
@@ -51,6 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """An empty live home that the settings name."""
     folder = tmp_path / "home"
     monkeypatch.setenv("MARKETDATA_HOME", str(folder))
+    lay_catalog(folder / CATALOG)
     with make_home(folder) as made:
         yield made
 

@@ -137,7 +137,7 @@ def test_neither_a_home_nor_a_backup_is_written_over(
 
 
 def test_a_file_system_that_is_full_is_a_sentence_and_leaves_nothing(
-    world: World, tmp_path: Path
+    world: World, tmp_path: Path, marketdata: Terminal
 ) -> None:
     small = (
         "import atexit, resource; size = resource.RLIMIT_FSIZE; before = resource.getrlimit(size);"
@@ -150,7 +150,7 @@ def test_a_file_system_that_is_full_is_a_sentence_and_leaves_nothing(
     assert said.code == 1
     assert "cannot be used: " in said.sentence()
     assert not (tmp_path / "a").exists()
-    assert command(tmp_path, env, *PROGRAM, "backup", tmp_path / "a" / "saved").code == 0
+    assert marketdata("backup", tmp_path / "a" / "saved").code == 0
     new = environment(MARKETDATA_HOME=tmp_path / "b" / "new")
     said = command(tmp_path, new, *PROGRAM[:2], small, "restore", tmp_path / "a" / "saved")
     assert said.code == 1

@@ -17,7 +17,13 @@ from marketdata_pipeline.domain.bars import COLUMNS
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline_tests.cli.terminal import Said, command, environment, program
+from marketdata_pipeline_tests.cli.terminal import (
+    Said,
+    Terminal,
+    command,
+    environment,
+    program,
+)
 from marketdata_pipeline_tests.ports import free_port
 
 STOCKS = {"AAPL": 3261, "MSFT": 3261, "IBM": 3261, "GOOGL": 2139, "META": 187}
@@ -42,8 +48,8 @@ class Demo:
     def home(self) -> Path:
         return self.folder / ".marketdata-demo"
 
-    def status(self) -> dict[str, dict[str, object]]:
-        told = json.loads(program(self.folder, self.env, "status", "--json").out)
+    def status(self, marketdata: Terminal) -> dict[str, dict[str, object]]:
+        told = json.loads(marketdata("--home", self.home, "status", "--json").out)
         return {one["series"]: one for one in told["series"]}
 
 
@@ -63,7 +69,7 @@ def demo(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(folder, env, Said(**said))
 
 
-def test_quickstart_ends_well_with_every_series_in_full(demo: Demo) -> None:
+def test_quickstart_ends_well_with_every_series_in_full(demo: Demo, marketdata: Terminal) -> None:
     assert demo.said.code == 0, demo.said
     assert demo.said.err == ""
     lines = demo.said.out.splitlines()
@@ -75,7 +81,7 @@ def test_quickstart_ends_well_with_every_series_in_full(demo: Demo) -> None:
     followed = {line.split()[1] for line in lines if "new bars" in line}
     assert followed == set(SERIES), "live progress, a line each"
     assert "source: simulator:recorded, simulator:synthetic" in demo.said.out
-    told = demo.status()
+    told = demo.status(marketdata)
     assert list(told) == SERIES
     assert {one: told[f"{one}|1d"]["bars"] for one in STOCKS} == STOCKS
     for hourly in map(Series.parse, ROUND_THE_CLOCK):
@@ -111,14 +117,17 @@ def test_quickstart_writes_one_page_that_needs_nothing_else(demo: Demo) -> None:
     assert 'href="http' not in page
 
 
-def test_stored_bars_are_the_data_sets_own_across_the_split(demo: Demo) -> None:
+def test_stored_bars_are_the_data_sets_own_across_the_split(
+    demo: Demo, marketdata: Terminal
+) -> None:
     """AAPL was split 2:1 on 2005-02-28; what is stored is what was traded."""
     from bokeh_sampledata import stocks
 
     recorded: Any = stocks.AAPL
     truth = pd.DataFrame({name: recorded[name] for name in COLUMNS}, dtype="float64")
     truth.index = pd.DatetimeIndex(recorded["date"], tz="UTC")
-    out = program(demo.folder, demo.env, "bars", "AAPL", "--csv", "--adjust", "none").out
+    asked = ("bars", "AAPL", "--csv", "--adjust", "none")
+    out = marketdata("--home", demo.home, *asked).out
     rows = [line.split(",") for line in out.splitlines()[1:]]
     stored = np.array([[float(one) for one in row[1:]] for row in rows])
     assert [row[0][:10] for row in rows] == recorded["date"][: len(rows)]
@@ -126,27 +135,40 @@ def test_stored_bars_are_the_data_sets_own_across_the_split(demo: Demo) -> None:
     np.testing.assert_array_equal(stored, truth.to_numpy()[: len(rows)])
 
 
-def test_dagsters_own_command_works_afterwards(demo: Demo) -> None:
+@pytest.mark.parametrize(
+    ("partitions", "says"),
+    [
+        pytest.param(
+            ("--partition", "AAPL|1d"),
+            "1/1 series=AAPL|1d new=0 stored=3261 requests=0",
+            marks=pytest.mark.proof,
+        ),
+        (
+            ("--partition-range", "AAPL|1d...AAPL|1wk"),
+            "2/2 series=AAPL|1wk new=0 stored=677 requests=0",
+        ),
+    ],
+)
+def test_dagsters_own_command_works_afterwards(
+    demo: Demo, partitions: tuple[str, str], says: str
+) -> None:
     env = {**demo.env, "DAGSTER_HOME": str(demo.home / "dagster")}
     env.pop("MARKETDATA_SIMULATOR_PORT")
     dagster = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "ohlcv"]
     dagster += ["-m", "marketdata_pipeline.definitions"]
-    one = command(demo.folder, env, *dagster, "--partition", "AAPL|1d")
-    assert one.code == 0, one.err
-    assert "1/1 series=AAPL|1d new=0 stored=3261 requests=0" in one.err
-    both = command(demo.folder, env, *dagster, "--partition-range", "AAPL|1d...AAPL|1wk")
-    assert both.code == 0, both.err
-    assert "2/2 series=AAPL|1wk new=0 stored=677 requests=0" in both.err
+    found = command(demo.folder, env, *dagster, *partitions)
+    assert found.code == 0, found.err
+    assert says in found.err
 
 
-def test_a_second_quickstart_sends_no_request(demo: Demo) -> None:
-    before = demo.status()
+def test_a_second_quickstart_sends_no_request(demo: Demo, marketdata: Terminal) -> None:
+    before = demo.status(marketdata)
     again = program(demo.folder, demo.env, "quickstart")
     assert again.code == 0, again
     done = [line for line in again.out.splitlines() if "new bars" in line]
     assert len(done) == len(SERIES)
     assert all("0 new bars" in line and line.endswith(" 0 requests") for line in done)
-    assert demo.status() == before
+    assert demo.status(marketdata) == before
 
 
 def test_another_folder_reads_it_by_its_name_alone(demo: Demo, tmp_path: Path) -> None:

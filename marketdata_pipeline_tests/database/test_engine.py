@@ -90,8 +90,8 @@ def test_a_reader_cannot_write_on_postgres(postgres_url: str) -> None:
     engine.dispose()
 
 
-def test_a_held_lock_is_busy_and_not_a_broken_catalog(engine: Engine, database_url: str) -> None:
-    other = impatient(database_url)
+def test_a_held_lock_is_busy_and_not_a_broken_catalog(engine: Engine, catalog_url: str) -> None:
+    other = impatient(catalog_url)
     with writing(engine) as connection:
         connection.execute(insert(meters).values(ROW))
         with pytest.raises(Busy, match="busy"), writing(other) as second:

@@ -158,7 +158,7 @@ def test_the_same_rows_without_the_fault_are_taken(filled: Engine) -> None:
     "table", [one for one in metadata.sorted_tables if "id" in one.c and one is not home]
 )
 def test_the_id_of_a_deleted_row_is_never_given_again(
-    database_url: str, engine: Engine, table: Table
+    catalog_url: str, engine: Engine, table: Table
 ) -> None:
     rows: dict[str, list[dict[str, Any]]] = {
         "instruments": [INSTRUMENT, {**INSTRUMENT, "key": "MSFT"}],
@@ -172,7 +172,7 @@ def test_the_id_of_a_deleted_row_is_never_given_again(
     first.pop("id", None)
     second.pop("id", None)
     with writing(engine) as connection:
-        if database_url.startswith("sqlite"):
+        if catalog_url.startswith("sqlite"):
             connection.execute(text("PRAGMA defer_foreign_keys = ON"))
         for parent, row in ((instruments, INSTRUMENT), (series, SERIES), (fetches, FETCH)):
             if parent is table:

@@ -1,5 +1,6 @@
 """The stage that tests of definitions play on."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from marketdata_pipeline_tests.defs.stage import KNOWN, Choosy, Stage, choosy
 from marketdata_pipeline_tests.ingest.world import make_world
+
+QUIET = {"telemetry": {"enabled": False}}
 
 
 @pytest.fixture
@@ -46,9 +49,17 @@ def postgres_instance(tmp_path: Path, postgres_url: str) -> Iterator[dg.DagsterI
         yield made
 
 
+@pytest.fixture(scope="session")
+def dagster_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance in which nothing happened, to be copied."""
+    folder = tmp_path_factory.mktemp("dagster")
+    with dg.DagsterInstance.local_temp(str(folder), overrides=QUIET):
+        return folder
+
+
 @pytest.fixture
-def sqlite_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def sqlite_instance(tmp_path: Path, dagster_files: Path) -> Iterator[dg.DagsterInstance]:
     """One whose runs and events are files."""
-    quiet = {"telemetry": {"enabled": False}}
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=quiet) as made:
+    shutil.copytree(dagster_files, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as made:
         yield made

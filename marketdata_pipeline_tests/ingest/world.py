@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import make_url
 
 from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain import bars as contract
@@ -43,6 +44,7 @@ from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
+from marketdata_pipeline_tests.databases import lay_catalog
 from marketdata_pipeline_tests.fakes import FrozenClock
 
 USUAL = Errand()
@@ -199,7 +201,13 @@ class World:
 
 
 def make_world(folder: Path, database_url: str) -> World:
-    """An empty live home whose clock stands at a Friday's close."""
+    """An empty live home whose clock stands at a Friday's close.
+
+    A SQLite URL says where the catalog is to be; of Postgres it is that of a catalog or empty.
+    """
+    file = make_url(database_url).database
+    if database_url.startswith("sqlite") and file and not Path(file).exists():
+        lay_catalog(Path(file))
     home = make_home(folder / "home", database_url=database_url)
     clock = FrozenClock(FRIDAY_CLOSE, FRIDAY_CLOSE)
     return World(home, clock, TruthProvider({}, clock))

@@ -95,9 +95,9 @@ def test_looking_takes_no_turn_and_writes_nothing(asked: Governor) -> None:
 
 
 def test_a_catalog_that_takes_no_writes_can_be_looked_at(
-    asked: Governor, database_url: str
+    asked: Governor, catalog_url: str
 ) -> None:
-    url = make_url(database_url)
+    url = make_url(catalog_url)
     if asked.engine.dialect.name == "postgresql":
         url = url.update_query_dict({"options": "-c default_transaction_read_only=on"})
     else:

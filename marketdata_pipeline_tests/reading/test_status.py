@@ -23,9 +23,9 @@ AAPL = Instrument("AAPL")
 
 
 @pytest.fixture
-def world(tmp_path: Path, database_url: str) -> World:
+def world(tmp_path: Path, catalog_url: str) -> World:
     """A month of AAPL's days, its hours tracked and not there; BTC-USD tracked."""
-    made = make_world(tmp_path, database_url)
+    made = make_world(tmp_path, catalog_url)
     made.home = replace(made.home, clock=made.clock)
     daily = Series(AAPL, D1)
     made.provider.truth = {daily: walk(daily, days("2024-02-15", "2024-03-16"))}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marketdata_pipeline.simulator.counters import KEPT, OTHERS, Counters
+from marketdata_pipeline.simulator.counters import OTHERS, Counters
 from marketdata_pipeline.simulator.wire import (
     Answer,
     RetryAfter,
@@ -127,11 +127,12 @@ def test_any_number_of_names_is_bounded() -> None:
     assert sum(one["granted"] for one in found.values()) == 2400
 
 
-def test_the_newest_requests_are_kept_one_by_one() -> None:
-    counters = counted(*((at / 1000, GOOD) for at in range(KEPT + 10)))
+def test_the_newest_requests_are_kept_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("marketdata_pipeline.simulator.counters.KEPT", 1000)
+    counters = counted(*((at / 1000, GOOD) for at in range(1010)))
     kept = counters.requests()["at"]
-    assert (len(kept), kept[-1]) == (KEPT, after((KEPT + 9) / 1000).timestamp())
-    assert told(counters)["granted"] == KEPT + 10
+    assert (len(kept), kept[-1]) == (1000, after(1.009).timestamp())
+    assert told(counters)["granted"] == 1010
     assert counters.requests(since=kept[-3])["at"] == kept[-3:]
 
 

@@ -1,11 +1,10 @@
 """A process that takes a backup or puts one back, and can stand still half way to be killed there.
 
-``python -m marketdata_pipeline_tests.store.keeper backup|restore HOME URL BACKUP STEP`` prints a
-line at each step; at the one that is named it stands still until it is killed. URL may be empty.
+Not here: killing it (test_keeping).
 """
 
-import sys
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from marketdata_pipeline.database.home import open_home
@@ -24,11 +23,12 @@ STEPS = {
 
 
 class _Steps:
-    def __init__(self, until: str) -> None:
+    def __init__(self, until: str, told: Connection) -> None:
         self._until = until
+        self._told = told
 
     def __call__(self, step: str, _done: int = 0, _total: int = 0) -> None:
-        print(step, flush=True)  # noqa: T201 - its parent reads it
+        self._told.send(step)
         while step == self._until:
             SystemClock().sleep(1)
 
@@ -48,17 +48,16 @@ class _Steps:
         Path.rename = renamed  # type: ignore[assignment, method-assign]
 
 
-def main(what: str, home: str, url: str, backup: str, until: str) -> None:
-    steps, database = _Steps(until), url or None
-    steps.notice_rename(Path(backup if what == "backup" else home))
-    if what == "backup":
-        with open_home(Path(home), database_url=database) as opened:
-            take_backup(opened, Path(backup), steps)
-    else:
-        restore_backup(
-            Path(backup), Path(home), database_url=database, register=steps.register, told=steps
-        )
+def back_up(home: Path, url: str | None, backup: Path, until: str, told: Connection) -> None:
+    """Take a backup and tell each step; stand still at the one that is named."""
+    steps = _Steps(until, told)
+    steps.notice_rename(backup)
+    with open_home(home, database_url=url) as opened:
+        take_backup(opened, backup, steps)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def restore(home: Path, url: str | None, backup: Path, until: str, told: Connection) -> None:
+    """The same while a backup is put back."""
+    steps = _Steps(until, told)
+    steps.notice_rename(home)
+    restore_backup(backup, home, database_url=url, register=steps.register, told=steps)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from marketdata_pipeline.database.folders import CATALOG
 from marketdata_pipeline.database.home import Home, make_home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
@@ -21,6 +22,7 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracked, Tracking
+from marketdata_pipeline_tests.databases import lay_catalog
 from marketdata_pipeline_tests.store.writes import COIN, STOCK, bars_at, minutes, settle, write_of
 
 LARGE = 4200
@@ -29,6 +31,8 @@ LARGE = 4200
 
 def filled_home(folder: Path, database_url: str | None = None) -> Home:
     """A live home: COIN's bars lie in a file and inline, STOCK's inline; MSFT is tracked only."""
+    if database_url is None:
+        lay_catalog(folder / CATALOG)
     home = make_home(folder, database_url=database_url)
     store = BarStore(home.engine, home.bars, home.clock)
     settle(store, write_of(bars_at(minutes(0, LARGE), 1)))

@@ -25,9 +25,9 @@ from marketdata_pipeline_tests.store.writes import COIN, STOCK, bars_at, minutes
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Iterator[Home]:
-    sqlite = database_url.startswith("sqlite")
-    with filled_home(tmp_path / "home", None if sqlite else database_url) as made:
+def home(tmp_path: Path, catalog_url: str) -> Iterator[Home]:
+    sqlite = catalog_url.startswith("sqlite")
+    with filled_home(tmp_path / "home", None if sqlite else catalog_url) as made:
         yield made
 
 
@@ -351,11 +351,11 @@ def test_sums_of_a_copied_file_are_those_of_the_file(tmp_path: Path) -> None:
     assert copied.size == 3_000_000
 
 
-def test_the_home_is_the_same_after_a_backup(home: Home, target: Path, database_url: str) -> None:
+def test_the_home_is_the_same_after_a_backup(home: Home, target: Path, catalog_url: str) -> None:
     tables = tables_at(REVISIONS[-1])
     with reading(home.engine) as connection:
         before = sum_up(connection, tables)
     take_backup(home, target)
-    url = None if database_url.startswith("sqlite") else database_url
+    url = None if catalog_url.startswith("sqlite") else catalog_url
     with open_home(home.folder, database_url=url) as again, reading(again.engine) as connection:
         assert sum_up(connection, tables) == before

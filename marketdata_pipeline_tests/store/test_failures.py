@@ -179,11 +179,11 @@ def test_a_catalog_of_a_newer_version_is_not_touched(engine: Engine) -> None:
 
 
 def test_a_catalog_that_another_program_keeps_locked(
-    older: BarStore, engine: Engine, database_url: str, folder: Path, clock: FrozenClock
+    older: BarStore, engine: Engine, catalog_url: str, folder: Path, clock: FrozenClock
 ) -> None:
-    sqlite = database_url.startswith("sqlite")
+    sqlite = catalog_url.startswith("sqlite")
     bound = {"timeout": "0.05"} if sqlite else {"options": "-c lock_timeout=50ms"}
-    hasty = open_engine(make_url(database_url).update_query_dict(bound))
+    hasty = open_engine(make_url(catalog_url).update_query_dict(bound))
     held = text("UPDATE series SET tail = tail")
     with engine.connect().execution_options(catalog_writes=True) as other, other.begin():
         other.execute(held)

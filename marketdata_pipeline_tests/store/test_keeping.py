@@ -2,12 +2,10 @@
 
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -24,14 +22,16 @@ from marketdata_pipeline.errors import BadInput, HomeError
 from marketdata_pipeline.store.backup import take_backup
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.restore import restore_backup
-from marketdata_pipeline_tests.conftest import ROOT, fresh_database
+from marketdata_pipeline_tests.children import PROCESSES
+from marketdata_pipeline_tests.databases import Databases
 from marketdata_pipeline_tests.store.acknowledged import assert_nothing_lost
-from marketdata_pipeline_tests.store.keeper import RENAMED, STEPS
+from marketdata_pipeline_tests.store.keeper import RENAMED, STEPS, back_up, restore
 from marketdata_pipeline_tests.store.kept import Registered, bars_of, filled_home
 from marketdata_pipeline_tests.store.writer import Job, keep_writing, told_in
 from marketdata_pipeline_tests.store.writes import COIN, START, STOCK
 
-Keeper = subprocess.Popen[str]
+Work = Callable[[Path, str | None, Path, str, Connection], None]
+"""What a process does with a home, its database and a backup, up to a step, telling each."""
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def second_url(url: str | None, request: pytest.FixtureRequest) -> Iterator[str 
     if url is None:
         yield None
         return
-    with fresh_database(request.getfixturevalue("postgres_server")) as made:
+    databases: Databases = request.getfixturevalue("databases")
+    with databases.empty() as made:
         yield made
 
 
@@ -72,14 +73,12 @@ class Scribe:
 @contextmanager
 def writing_home(folder: Path, url: str | None) -> Iterator[tuple[Home, list[Scribe]]]:
     """A home that three processes write to, each past its first ten writes."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["marketdata_pipeline_tests.store.writer"])
     with make_home(folder, database_url=url) as home:
         shown = home.engine.url.render_as_string(hide_password=False)
         scribes = []
         for seed in range(3):
             told = folder.parent / f"told-{seed}"
-            process = context.Process(target=keep_writing, args=(shown, home.bars, seed, told))
+            process = PROCESSES.Process(target=keep_writing, args=(shown, home.bars, seed, told))
             process.start()
             scribes.append(Scribe(process, told))
         try:
@@ -138,29 +137,36 @@ def test_a_backup_while_three_processes_write_holds_what_was_acknowledged_before
         assert found.bars == len(store.read(COIN)) == len(np.unique(labels_of(store.read(COIN))))
 
 
-def keeper(what: str, home: Path, url: str | None, backup: Path, step: str) -> Keeper:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            *("-m", "marketdata_pipeline_tests.store.keeper"),
-            *(what, str(home), url or "", str(backup), step),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+@dataclass
+class Keeper:
+    """A process that takes a backup or puts one back, and what it tells of its steps."""
 
+    process: BaseProcess
+    told: Connection
 
-def kill_at(step: str, child: Keeper) -> None:
-    """Kill a keeper once it stands still at a step."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line == f"{step}\n":
-            break
-    assert child.poll() is None, f"it never came to the step {step!r}"
-    child.kill()
-    child.wait()
-    child.stdout.close()
+    @classmethod
+    def start(
+        cls, work: Work, home: Path, url: str | None, backup: Path, step: str = "none"
+    ) -> "Keeper":
+        told, tells = PROCESSES.Pipe(duplex=False)
+        process = PROCESSES.Process(target=work, args=(home, url, backup, step, tells))
+        process.start()
+        tells.close()
+        return cls(process, told)
+
+    def kill_at(self, step: str) -> None:
+        """Kill it once it stands still at a step."""
+        try:
+            while self.told.recv() != step:
+                pass
+        except EOFError:
+            pytest.fail(f"it never came to the step {step!r}")
+        self.kill()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.told.close()
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -174,7 +180,7 @@ def test_a_backup_that_is_killed_is_whole_or_not_there(
     backup, before = tmp_path / "backup", {}
     with filled_home(tmp_path / "home", url) as home:
         before = bars_of(home, COIN, STOCK)
-    kill_at(step, keeper("backup", tmp_path / "home", url, backup, step))
+    Keeper.start(back_up, tmp_path / "home", url, backup, step).kill_at(step)
     assert backup.exists() is (step == RENAMED)
     assert len(leftovers(tmp_path)) == (0 if step == RENAMED else 1)
     for one in leftovers(tmp_path):
@@ -219,7 +225,7 @@ def test_a_restore_that_is_killed_leaves_a_home_or_nothing_that_looks_like_one(
     tmp_path: Path, backup: Path, url: str | None, step: str
 ) -> None:
     target = tmp_path / "restored"
-    kill_at(step, keeper("restore", target, url, backup, step))
+    Keeper.start(restore, target, url, backup, step).kill_at(step)
     there = assert_home_or_nothing(target, url)
     assert there is (step == RENAMED and url is None)
     if target.exists() and not there:  # renamed, and the database's commit was not made any more
@@ -240,17 +246,14 @@ def test_many_kills_at_any_moment_leave_a_home_or_nothing(
     whole = 0
     for number in range(25):
         copy = tmp_path / f"copy-{number}"
-        for what, home, database, folder in (
-            ("restore", target, url, backup),
-            ("backup", tmp_path / "home", None, copy),
+        for work, home, database, folder in (
+            (restore, target, url, backup),
+            (back_up, tmp_path / "home", None, copy),
         ):
-            child = keeper(what, home, database, folder, "")
-            assert child.stdout is not None
-            child.stdout.readline()
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=dice.uniform(0, 0.5))
+            child = Keeper.start(work, home, database, folder)
+            child.told.recv()
+            child.process.join(dice.uniform(0, 0.5))
             child.kill()
-            child.communicate()
         if copy.exists():
             whole += 1
             again = tmp_path / "again"

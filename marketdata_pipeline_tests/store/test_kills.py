@@ -3,7 +3,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
@@ -17,12 +16,12 @@ from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.verify import Verifier
+from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.store.acknowledged import assert_nothing_lost
 from marketdata_pipeline_tests.store.writer import Job, keep_writing, told_in
 from marketdata_pipeline_tests.store.writes import COIN
 
 WRITERS = 4
-_WRITER = "marketdata_pipeline_tests.store.writer"
 
 
 @dataclass
@@ -37,10 +36,6 @@ class Storm:
     kills: int = 0
     seeds: Iterator[int] = field(default_factory=count)
     dice: random.Random = field(default_factory=lambda: random.Random(11))  # noqa: S311 - repeatable
-
-    def __post_init__(self) -> None:
-        self.context = get_context("forkserver")
-        self.context.set_forkserver_preload([_WRITER])
 
     def rage(self, *, kills: int, acknowledged: int) -> None:
         """Until that many were killed and that many writes acknowledged, in two minutes each."""
@@ -60,7 +55,7 @@ class Storm:
         seed = next(self.seeds)
         told = self.told / f"{seed}.jsonl"
         arguments = (self.url, self.folder, seed, told)
-        process = self.context.Process(target=keep_writing, args=arguments)
+        process = PROCESSES.Process(target=keep_writing, args=arguments)
         process.start()
         return process, monotonic() + self.dice.uniform(0.1, 1.2), told
 
@@ -92,18 +87,18 @@ def assert_whole(engine: Engine, folder: Path, storm: Storm) -> None:
 
 
 def test_of_killed_writers_that_compact_and_collect_nothing_acknowledged_is_lost(
-    engine: Engine, database_url: str, tmp_path: Path
+    engine: Engine, catalog_url: str, tmp_path: Path
 ) -> None:
-    storm = Storm(database_url, tmp_path / "bars", tmp_path)
+    storm = Storm(catalog_url, tmp_path / "bars", tmp_path)
     storm.rage(kills=10, acknowledged=20)
     assert_whole(engine, storm.folder, storm)
 
 
 @pytest.mark.proof
 def test_of_200_kills_and_2000_acknowledged_writes_nothing_is_lost(
-    engine: Engine, database_url: str, tmp_path: Path
+    engine: Engine, catalog_url: str, tmp_path: Path
 ) -> None:
-    storm = Storm(database_url, tmp_path / "bars", tmp_path)
+    storm = Storm(catalog_url, tmp_path / "bars", tmp_path)
     storm.rage(kills=200, acknowledged=2000)
     assert_whole(engine, storm.folder, storm)
     print(f"{storm.kills} kills, {len(storm.stored)} acknowledged writes: 0 missing, 0 wrong")  # noqa: T201 - the figure

@@ -113,7 +113,7 @@ def test_what_was_never_tracked_is_never_removed(filled: BarStore, releaser: Rel
     assert len(filled.read(STOCK)) == LARGE
 
 
-ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("catalog_url", ["postgres"], indirect=True)
 """SQLite has one writer at a time: nobody is ever in the middle of two."""
 PATIENCE = 10.0
 
@@ -136,8 +136,8 @@ class HeldOpen:
 
 
 @pytest.fixture
-def held(database_url: str) -> Iterator[HeldOpen]:
-    made = HeldOpen(database_url)
+def held(catalog_url: str) -> Iterator[HeldOpen]:
+    made = HeldOpen(catalog_url)
     yield made
     made.close()
 

@@ -26,8 +26,8 @@ from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.faults import Fault
 from marketdata_pipeline.store.restore import Restored, restore_backup
 from marketdata_pipeline.store.verify import Verifier
-from marketdata_pipeline_tests.conftest import fresh_database
 from marketdata_pipeline_tests.database.filled import as_earlier_versions_wrote
+from marketdata_pipeline_tests.databases import Databases
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.kept import (
     Registered,
@@ -114,12 +114,12 @@ def all_sums(home: Home) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def source_url(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[str | None]:
+def source_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str | None]:
     """Where the home was that is backed up; a database beside that of ``url``."""
     if request.param == "sqlite":
         yield None
         return
-    with fresh_database(postgres_server) as made:
+    with databases.empty() as made:
         yield made
 
 

@@ -22,7 +22,10 @@ def test_few_series_all_have_their_turn_each_week() -> None:
     assert turn([], SUNDAY) == []
 
 
-@pytest.mark.parametrize(("count", "weeks"), [(600, 2), (3_000, 8), (20_000, LONGEST)])
+@pytest.mark.parametrize(
+    ("count", "weeks"),
+    [(600, 2), (3_000, 8), pytest.param(20_000, LONGEST, marks=pytest.mark.proof)],
+)
 def test_each_series_has_one_turn_within_the_weeks(count: int, weeks: int) -> None:
     series = _series(count)
     seen: Counter[Series] = Counter()
@@ -33,6 +36,13 @@ def test_each_series_has_one_turn_within_the_weeks(count: int, weeks: int) -> No
     assert set(seen) == set(series)
     assert set(seen.values()) == {1}
     assert turn(series, SUNDAY) == turn(series, SUNDAY + weeks * WEEK)
+
+
+def test_of_many_series_each_has_its_turn_after_the_longest_while() -> None:
+    series = _series(20_000)
+    ours = turn(series, SUNDAY)
+    assert 20_000 / LONGEST * 0.7 < len(ours) < 20_000 / LONGEST * 1.3
+    assert turn(series, SUNDAY + LONGEST * WEEK) == ours
 
 
 def test_the_turn_changes_with_the_iso_week() -> None:

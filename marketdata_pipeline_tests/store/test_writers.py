@@ -1,48 +1,52 @@
-import json
 import random
-import subprocess
-import sys
-from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from marketdata_pipeline.domain.bars import labels_of
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline_tests.conftest import ROOT
+from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.store.acknowledged import assert_nothing_lost, newest
-from marketdata_pipeline_tests.store.writer import Job, told_in
+from marketdata_pipeline_tests.store.writer import Job, told_in, write
 from marketdata_pipeline_tests.store.writes import COIN
 
-Writer = subprocess.Popen[str]
 
+@dataclass
+class Writer:
+    """A process that writes, and the file in which it tells of it."""
 
-def start(url: str, folder: Path, seed: int, count: int) -> Writer:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            *("-m", "marketdata_pipeline_tests.store.writer"),
-            *(url, str(folder), str(seed), str(count)),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process: BaseProcess
+    told: Path
 
+    @classmethod
+    def start(cls, url: str, folder: Path, seed: int, count: int) -> "Writer":
+        told = folder.parent / f"told-{seed}"
+        process = PROCESSES.Process(target=write, args=(url, folder, seed, told, count))
+        process.start()
+        return cls(process, told)
 
-def jobs_told(writer: Writer) -> tuple[list[Job], list[Job]]:
-    """What a writer had stored, and what it had at least begun, when it ended."""
-    said, _ = writer.communicate(timeout=120)
-    return told_in(said.splitlines())
+    def await_first(self) -> None:
+        """Return once it has told of its first write."""
+        while not (self.told.exists() and self.told.stat().st_size):
+            assert self.process.is_alive()
+            SystemClock().sleep(0.005)
+
+    def jobs(self) -> tuple[list[Job], list[Job]]:
+        """What it had stored, and what it had at least begun, when it ended."""
+        self.process.join(120)
+        return told_in(self.told.read_text().splitlines())
 
 
 def test_of_writers_at_once_none_loses_a_row_and_the_later_fetch_wins(
-    store: BarStore, engine: Engine, database_url: str, folder: Path
+    store: BarStore, engine: Engine, catalog_url: str, folder: Path
 ) -> None:
-    writers = [start(database_url, folder, seed, 40) for seed in range(3)]
-    told = [jobs_told(writer) for writer in writers]
-    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    writers = [Writer.start(catalog_url, folder, seed, 40) for seed in range(3)]
+    told = [writer.jobs() for writer in writers]
+    assert [writer.process.exitcode for writer in writers] == [0, 0, 0]
     stored = [job for done, _ in told for job in done]
     assert len(stored) == 120
     found = store.read(COIN)
@@ -67,31 +71,29 @@ def kill(store: BarStore, url: str, folder: Path, kills: int) -> None:
     stored: list[Job] = []
     begun: list[Job] = []
     for seed in range(kills):
-        writer = start(url, folder, seed, 10**6)
-        assert writer.stdout is not None
-        first = writer.stdout.readline()  # it is past its imports
-        with suppress(subprocess.TimeoutExpired):
-            writer.wait(timeout=dice.uniform(0, 0.4))
-        writer.kill()
-        done, tried = jobs_told(writer)
+        writer = Writer.start(url, folder, seed, 10**6)
+        writer.await_first()
+        writer.process.join(dice.uniform(0, 0.4))
+        writer.process.kill()
+        done, tried = writer.jobs()
         stored += done
-        begun += [Job(*json.loads(first)[1]), *tried]
+        begun += tried
     assert_nothing_lost(store, stored, begun)
     assert stored, "the writers were killed before they wrote anything"
-    again = start(url, folder, 99, 3)
-    done, tried = jobs_told(again)
-    assert (again.returncode, len(done)) == (0, 3)
+    again = Writer.start(url, folder, 99, 3)
+    done, tried = again.jobs()
+    assert (again.process.exitcode, len(done)) == (0, 3)
     assert_nothing_lost(store, stored + done, begun + tried)
 
 
 def test_a_killed_writer_loses_no_acknowledged_write(
-    store: BarStore, database_url: str, folder: Path
+    store: BarStore, catalog_url: str, folder: Path
 ) -> None:
-    kill(store, database_url, folder, kills=3)
+    kill(store, catalog_url, folder, kills=3)
 
 
 @pytest.mark.proof
 def test_many_killed_writers_lose_no_acknowledged_write(
-    store: BarStore, database_url: str, folder: Path
+    store: BarStore, catalog_url: str, folder: Path
 ) -> None:
-    kill(store, database_url, folder, kills=30)
+    kill(store, catalog_url, folder, kills=30)

@@ -1,13 +1,11 @@
 """Processes that settle overlapping windows of one series and tell each write that they know of.
 
-``python -m marketdata_pipeline_tests.store.writer URL FOLDER SEED COUNT`` prints a line of JSON
-before each write (what it is about to write) and after it (that it was acknowledged).
-``keep_writing`` does so into a file, without end, and compacts and collects in between.
+A line of JSON goes into a file before each write (what it is about to write) and after it (that it
+was acknowledged). Not here: starting and killing them (test_writers, test_kills).
 """
 
 import json
 import random
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,12 +46,14 @@ class Job:
         return minutes(self.first, self.count)
 
 
-def main(url: str, folder: str, seed: str, count: str) -> None:
-    dice = random.Random(int(seed))  # noqa: S311 - repeatable, not secret
+def write(url: str, folder: Path, seed: int, told: Path, count: int) -> None:
+    """Write so many windows."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     engine = open_engine(url)
-    store = BarStore(engine, Path(folder), SystemClock())
-    for _ in range(int(count)):
-        _write(store, Job.draw(dice), sys.stdout)
+    store = BarStore(engine, folder, SystemClock())
+    with told.open("w") as out:
+        for _ in range(count):
+            _write(store, Job.draw(dice), out)
     engine.dispose()
 
 
@@ -90,7 +90,3 @@ def told_in(lines: list[str]) -> tuple[list[Job], list[Job]]:
     stored = [Job(*job) for what, job in whole if what == "stored"]
     begun = [Job(*job) for what, job in whole if what == "tries"]
     return stored, begun
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,6 +1,5 @@
 """An import that is killed leaves whole series only, and the same import again does the rest."""
 
-import multiprocessing
 import signal
 from pathlib import Path
 
@@ -10,19 +9,18 @@ import pytest
 from marketdata_pipeline.database.home import make_home
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.ingest.importing.killed import SERIES, SPAN, import_all
 from marketdata_pipeline_tests.ingest.importing.rows import write_csv
 from marketdata_pipeline_tests.ingest.world import walk
 
 TRUTH = {one: walk(one, SPAN) for one in SERIES}
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["marketdata_pipeline_tests.ingest.importing.killed"])
 
 
 def _killed_after(seconds: float, folder: Path, database_url: str, source: Path) -> bool:
     """Start an import and kill it that long after it began; whether it was still at work."""
-    begun = _PROCESSES.Event()
-    child = _PROCESSES.Process(target=import_all, args=(folder, database_url, source, begun))
+    begun = PROCESSES.Event()
+    child = PROCESSES.Process(target=import_all, args=(folder, database_url, source, begun))
     child.start()
     assert begun.wait(60)
     child.join(seconds)

@@ -12,9 +12,9 @@ KEYS = ("AAPL|1d", "AAPL|1wk", "EURUSD=X|1d")
 
 
 @pytest.fixture
-def world(tmp_path: Path, database_url: str) -> Iterator[World]:
+def world(tmp_path: Path, catalog_url: str) -> Iterator[World]:
     """Four months of AAPL and EURUSD=X by the day, AAPL by the week too."""
-    made = stocked(tmp_path, database_url, *KEYS)
+    made = stocked(tmp_path, catalog_url, *KEYS)
     yield made
     made.home.engine.dispose()
 
