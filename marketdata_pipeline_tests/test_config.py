@@ -16,6 +16,8 @@ from marketdata_pipeline.errors import SettingsError
 from marketdata_pipeline_tests.conftest import ROOT
 
 URL = "postgresql://me:geheim@db/catalog"
+ENVIRONMENTS = ("2", "a-b", "1a", "_a", "a_2", "a_9", "ü", "file", "a_file", "FILE", "a b")
+"""None of these: with one of them a key's variable would be another environment's, or a file's."""
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +155,7 @@ def test_values_in_the_environment_are_plain_text(monkeypatch: pytest.MonkeyPatc
         ("FAILURE_SHARE", "1.1", "'1.1', it must be 0 to 1"),
         ("COMPLETENESS_MINIMUM", "nan", "'nan', it must be 0 to 1"),
         ("READ_TIMEOUT", "inf", "'inf', it must be above 0, up to 600"),
+        *(("ENVIRONMENT", one, "letters, digits and _") for one in ENVIRONMENTS),
         ("HOME", "~nobody-of-that-name/x", "it must be a path"),
     ],
 )
@@ -181,6 +184,12 @@ def test_a_refusal_spells_the_key_as_it_stands_in_its_place(
     ):
         assert part in sentence
     assert "xml" not in sentence
+
+
+@pytest.mark.parametrize("value", ["", "staging", "EU_1", "a10", "a_10", "profile", "b2"])
+def test_an_environment_has_a_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKETDATA_ENVIRONMENT", f" {value} ")
+    assert load_settings().environment == value.lower()
 
 
 def test_a_very_long_value_is_cut() -> None:

@@ -28,6 +28,7 @@ from marketdata_pipeline.config.values import (
     as_absolute,
     as_database,
     as_days,
+    as_environment,
     as_lower,
     as_pairs,
     as_seconds,
@@ -70,6 +71,15 @@ class Settings(Asking):
         "Database of the catalog and the governor; several hosts need Postgres.",
         "postgresql://user:password@host/database or sqlite:////absolute/path/catalog.sqlite",
         said="SQLite in the home",
+    )
+    environment: Annotated[str, BeforeValidator(as_lower), AfterValidator(as_environment)] = (
+        setting(
+            "",
+            "Whose keys of providers are used: with `staging` those in `FMP_API_KEY_STAGING` and "
+            "so on, and no others.",
+            "letters, digits and _, a letter first, neither _2 to _9 nor file at the end",
+            said="none: those in `FMP_API_KEY` and so on",
+        )
     )
     simulator_port: int = setting(
         8765,

@@ -63,7 +63,7 @@ def read_places(keys: Keys) -> list[Place]:
     Raises:
         SettingsError: an unknown key, a file that cannot be read.
     """
-    lines = _ours(_dotenv())
+    lines = _ours(read_dotenv())
     return [
         _place(keys, ENVIRONMENT, _ours(os.environ)),
         _place(keys, DOTENV, lines),
@@ -75,7 +75,12 @@ def _ours(given: Mapping[str, str | None]) -> dict[str, str | None]:
     return {key: text for key, text in given.items() if key.upper().startswith(PREFIX)}
 
 
-def _dotenv() -> Mapping[str, str | None]:
+def read_dotenv() -> Mapping[str, str | None]:
+    """All that `.env` of the working directory sets, other programs' too; empty: there is none.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     if not Path(DOTENV).is_file():  # a folder of that name is somebody's virtual environment
         return {}
     try:

@@ -59,6 +59,14 @@ def as_lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def as_environment(value: str) -> str:
+    """The same, once a variable's name that ends in it is no other environment's."""
+    known = re.fullmatch(r"([a-z]\w*)?", value, re.ASCII)
+    if known is None or re.search(r"(^|_)([2-9]|file)$", value):
+        raise ValueError
+    return value
+
+
 def as_seconds(value: object) -> object:
     """A number out of text; pydantic takes it as seconds."""
     return float(value) if isinstance(value, str) else value
