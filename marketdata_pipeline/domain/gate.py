@@ -177,6 +177,7 @@ class Gate(Protocol):
             RateLimited: the next turn is further away than the caller is willing to wait; its
                 ``retry_at`` says when one is possible.
             CircuitOpen: the same, since the provider is out of order.
+            CredentialsRefused: the provider refused each of our keys a moment ago.
         """
         ...
 

@@ -4,7 +4,7 @@ Not here: deciding (reserving, heeding), and what to do where there is no turn.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -20,7 +20,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.tuning import Tuning, micros
-from marketdata_pipeline.errors import BadInput, CircuitOpen, RateLimited
+from marketdata_pipeline.errors import BadInput, CircuitOpen, CredentialsRefused, RateLimited
 from marketdata_pipeline.governor import log, rows
 from marketdata_pipeline.governor.gcra import burst_of
 from marketdata_pipeline.governor.heeding import heed, indifferent, set_aside, slowed
@@ -97,6 +97,7 @@ class RowsGate:
 
         Raises:
             BadInput: the weight is more than may ever be sent at once.
+            CredentialsRefused: see ``Gate.turn``.
         """
         share, follows = errand.priority.share, self._recent.again(series, self.clock.wall_now())
         left = micros(self.max_wait)
@@ -144,7 +145,7 @@ class RowsGate:
                 outcomes, failed = log.failed_of_last(connection, turn.key, self.tuning.window)
                 after = slowed(after, outcomes, failed, now, self.tuning)
             heeded.append((one, after))
-        if attempt.ending is Ending.CREDENTIALS and len(self.choices) > 1:
+        if attempt.ending is Ending.CREDENTIALS:
             before, after = heeded[-1]
             heeded[-1] = before, set_aside(after, now, self.tuning)
         return heeded
@@ -163,12 +164,26 @@ class RowsGate:
                 states = tuple(by_key[key] for key in keys)
                 answers.append(_Answer(now, states, reserve(states, wish, now, self.tuning)))
             best = min(answers, key=lambda one: one.order)
+            if refused := self._refused(connection, by_key, now):
+                raise self._no_key(refused)
             if isinstance(best.found, Given):
                 for before, after in zip(best.states, best.found.states, strict=True):
                     rows.save(connection, before, after)
             return best
 
         return retry.write(self.engine, self.clock, take)
+
+    def _refused(
+        self, connection: Connection, by_key: Mapping[str, State], now: int
+    ) -> list[State]:
+        """The narrowest states where each is a credential that was set aside; else none."""
+        narrow = [by_key[keys[-1]] for keys in self.choices]
+        aside = all(
+            one.cooldown_until > now
+            and log.newest_ending(connection, one.key) is Ending.CREDENTIALS
+            for one in narrow
+        )
+        return narrow if aside else []
 
     def _sleep(self, wait: int) -> None:
         if wait:
@@ -180,6 +195,15 @@ class RowsGate:
         with reading(self.engine) as connection:
             keys = [one.key for one in answer.states]
             return rows.epoch(connection, keys) == answer.epoch
+
+    def _no_key(self, states: Sequence[State]) -> CredentialsRefused:
+        provider = self.choices[0][0].partition("/")[0]
+        names = [one.key.partition("/")[2] or "requests without a key" for one in states]
+        at = from_micros(min(one.cooldown_until for one in states))
+        return CredentialsRefused(
+            f"{provider} refuses {' and '.join(names)}; it is asked again at {at:%H:%M:%S} UTC",
+            provider=provider,
+        )
 
     def _refusal(self, held: Held, now: int) -> RateLimited:
         provider = self.choices[0][0].partition("/")[0]

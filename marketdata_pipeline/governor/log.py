@@ -43,7 +43,20 @@ def failed_of_last(connection: Connection, key: str, most: int) -> tuple[int, in
     return len(found), len(bad)
 
 
+def newest_ending(connection: Connection, key: str) -> Ending | None:
+    """How the newest request of a key ended that was not abandoned; None: there is none."""
+    found = connection.execute(_newest_ending(), {"of": key}).scalar()
+    return None if found is None else Ending(found)
+
+
 _BAD = frozenset({Effect.FAILED, Effect.REFUSED, Effect.BLOCKED})
+
+
+@cache
+def _newest_ending() -> Select[Any]:
+    known = _ROW.ending != str(Ending.ABANDONED)
+    of_key = select(_ROW.ending).where(_ROW.key == bindparam("of"), known)
+    return of_key.order_by(_ROW.id.desc()).limit(1)
 
 
 @cache

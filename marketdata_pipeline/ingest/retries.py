@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.errors import (
+    CredentialsRefused,
     MalformedReply,
     ProviderError,
     ProviderTimeout,
@@ -49,15 +50,18 @@ _BROKEN = Rule(most=2)
 """A reply that stays broken does not mend."""
 _REFUSED = Rule(most=4, waits=False)
 """The next turn comes when the cooldown is over, which the gate knows."""
+_OTHER_KEY = Rule(most=4, waits=False)
+"""The gate sets a refused key aside and gives another one's turn, or says that there is none."""
 
 RULES: Mapping[str, Rule] = {
     Unavailable.category: _OUTAGE,
     ProviderTimeout.category: _OUTAGE,
     MalformedReply.category: _BROKEN,
     RateLimited.category: _REFUSED,
+    CredentialsRefused.category: _OTHER_KEY,
 }
-"""By the error's category. What is not here is never tried again: an unknown symbol, a depth or a
-key stays what it is, a block page grows worse by asking, an open circuit says when to come back."""
+"""By the error's category. What is not here is never tried again: an unknown symbol or a depth
+stays what it is, a block page grows worse by asking, an open circuit says when to come back."""
 
 
 def wait_after(failures: Sequence[str], waits: Sequence[float] = WAITS) -> float | None:
@@ -160,4 +164,4 @@ class _Attempts:
 
 def _unsent(error: ProviderError) -> bool:
     """Whether the gate had no turn: whoever gets one may ask, and it says when."""
-    return isinstance(error, RateLimited) and not error.requests
+    return isinstance(error, RateLimited | CredentialsRefused) and not error.requests

@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import (
     CircuitOpen,
+    CredentialsRefused,
     MalformedReply,
     MarketDataError,
     OutOfDepth,
@@ -104,7 +105,7 @@ class InstrumentWork:
         for provider in self._candidates(wish.series):
             try:
                 self._fetch_from(provider, wish.series, wanted, tally)
-            except (Unavailable, MalformedReply, CircuitOpen) as error:
+            except (Unavailable, MalformedReply, CircuitOpen, CredentialsRefused) as error:
                 _log.warning("provider failed", series=str(wish.series), error=str(error))
                 failure = error
                 continue
@@ -115,9 +116,7 @@ class InstrumentWork:
     def needs_requests(self, wish: Wish) -> bool:
         """Whether anything of a fetched series is missing."""
         wanted = self._wanted(wish)
-        if wanted is None:
-            return False
-        return any(
+        return wanted is not None and any(
             self._plan(one, wish.series, wanted).asks for one in self._candidates(wish.series)
         )
 

@@ -29,7 +29,13 @@ from marketdata_pipeline.domain.gate import (
 from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.tuning import Tuning
-from marketdata_pipeline.errors import BadInput, CircuitOpen, RateLimited, StoreError
+from marketdata_pipeline.errors import (
+    BadInput,
+    CircuitOpen,
+    CredentialsRefused,
+    RateLimited,
+    StoreError,
+)
 from marketdata_pipeline.governor.gcra import pace_of
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline_tests.conftest import ROOT
@@ -478,12 +484,12 @@ def test_many_failures_among_the_last_hundred_slow_it_down(governor: Governor) -
     assert stored(governor.engine)["ceiling"] > 0
 
 
-def credentials(governor: Governor) -> Gate:
+def credentials(governor: Governor, max_wait: timedelta = timedelta(0)) -> Gate:
     """A provider with two keys, each with a quota of its own."""
     for name in ("fmp", "fmp/FMP_API_KEY", "fmp/FMP_API_KEY_2"):
         governor.register(name, LIMITS if "/" in name else Limits((RateLimit(90, LONG, 50),)))
     choices = [("fmp", "fmp/FMP_API_KEY"), ("fmp", "fmp/FMP_API_KEY_2")]
-    return governor.gate(*choices, max_wait=timedelta(0))
+    return governor.gate(*choices, max_wait=max_wait)
 
 
 def test_of_several_credentials_each_is_used_in_turn_and_all_of_their_quotas(
@@ -504,6 +510,55 @@ def test_a_credential_that_is_refused_is_set_aside_and_the_log_names_it(
     gate.report(first, Attempt(Ending.CREDENTIALS, 401))
     assert {gate.turn(URGENT).key for _ in range(3)} == {"fmp/FMP_API_KEY_2"}
     assert [one["key"] for one in log(engine)] == ["fmp/FMP_API_KEY"]
+
+
+def test_who_refuses_all_keys_is_not_asked_and_they_are_named(
+    engine: Engine, real: RealWall
+) -> None:
+    gate = credentials(Governor(engine, real), max_wait=LONG)
+    for _ in range(2):
+        gate.report(gate.turn(URGENT), Attempt(Ending.CREDENTIALS, 401))
+    said = "^fmp refuses FMP_API_KEY and FMP_API_KEY_2; it is asked again at"
+    with pytest.raises(CredentialsRefused, match=said) as refused:
+        gate.turn(URGENT)
+    assert refused.value.provider == "fmp"
+    assert real.slept == [], "however long one would wait for a turn"
+
+
+def test_a_key_that_was_set_aside_is_tried_again(still: Governor) -> None:
+    still.register("fmp", LIMITS)
+    still.register("fmp/FMP_API_KEY", LIMITS)
+    gate = still.gate(("fmp", "fmp/FMP_API_KEY"), max_wait=timedelta(0))
+    gate.report(gate.turn(URGENT), Attempt(Ending.CREDENTIALS, 401))
+    assert isinstance(still.clock, FrozenClock)
+    still.clock.advance(timedelta(seconds=299))
+    with pytest.raises(CredentialsRefused, match=r"^fmp refuses FMP_API_KEY;"):
+        gate.turn(URGENT)
+    still.clock.advance(timedelta(seconds=1))
+    gate.report(gate.turn(URGENT), OK)
+    gate.turn(URGENT)
+
+
+def test_a_cooldown_is_no_refused_key_and_an_abandoned_request_says_nothing(
+    still: Governor,
+) -> None:
+    gate = still.gate("yahoo", max_wait=timedelta(0))
+    first, second = gate.turn(URGENT), gate.turn(URGENT)
+    gate.report(first, refused(100))
+    with pytest.raises(RateLimited):
+        gate.turn(URGENT)
+    gate.report(first, Attempt(Ending.CREDENTIALS, 401))
+    gate.report(second, Attempt(Ending.ABANDONED))
+    with pytest.raises(CredentialsRefused, match=r"^yahoo refuses requests without a key;"):
+        gate.turn(URGENT)
+
+
+def test_keys_of_which_one_is_limited_are_waited_for(engine: Engine, real: RealWall) -> None:
+    gate = credentials(Governor(engine, real))
+    gate.report(gate.turn(URGENT), Attempt(Ending.CREDENTIALS, 401))
+    gate.report(gate.turn(URGENT), refused(100))
+    with pytest.raises(RateLimited, match="fmp has no turn for the next"):
+        gate.turn(URGENT)
 
 
 def test_a_429_of_one_credential_leaves_the_other_and_an_outage_is_of_the_provider(

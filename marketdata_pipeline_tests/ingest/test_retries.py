@@ -39,6 +39,13 @@ def limited(kind: type[RateLimited] = RateLimited, *, requests: int = 1) -> Rate
     return error
 
 
+def refused_key(*, requests: int) -> CredentialsRefused:
+    """As an adapter raises it for a 401, when there may be another key; or as the gate does."""
+    error = CredentialsRefused("no key")
+    error.requests = requests
+    return error
+
+
 class Failing:
     """Fails with these errors, one an attempt, then answers; keeps the errands it was given."""
 
@@ -77,7 +84,8 @@ def middling(clock: FrozenClock, *waits: float) -> Retries:
         (SplitContradicted("no split"), []),
         (UnknownSymbol("who?"), []),
         (OutOfDepth("too long ago"), []),
-        (CredentialsRefused("no key"), []),
+        (refused_key(requests=1), [0, 0, 0, 0]),
+        (refused_key(requests=0), []),
         (StoreError("disk"), []),
         (HomeError("other world"), []),
         (KeyboardInterrupt(), []),

@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     Blocked,
     CircuitOpen,
+    CredentialsRefused,
     MalformedReply,
     OutOfDepth,
     ProviderError,
@@ -222,7 +223,12 @@ def test_the_next_provider_is_asked_when_one_is_unavailable(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    "error", [Blocked("shut"), CircuitOpen("shut", retry_at=datetime(2024, 3, 16, tzinfo=UTC))]
+    "error",
+    [
+        Blocked("shut"),
+        CircuitOpen("shut", retry_at=datetime(2024, 3, 16, tzinfo=UTC)),
+        CredentialsRefused("all keys are refused"),
+    ],
 )
 def test_the_next_provider_is_asked_at_once_when_one_turns_us_away(
     world: World, error: ProviderError
