@@ -5,21 +5,27 @@ Not here: the home itself and its providers (checkup), and what is well (reading
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from marketdata_pipeline.cli.beside import Beside
 from marketdata_pipeline.config import Settings
+from marketdata_pipeline.config.credentials import find_credentials, variables
 from marketdata_pipeline.config.places import DOTENV, TOML, read_places
 from marketdata_pipeline.database.machine import disk_of, memory_available
 from marketdata_pipeline.domain.clock import SystemClock
-from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.errors import MarketDataError, SettingsError
 from marketdata_pipeline.orchestrator import instance_state
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.reading.health.finding import Finding, wrong
-from marketdata_pipeline.reading.health.given import Key, judge_keys, judge_settings
+from marketdata_pipeline.reading.health.given import (
+    Key,
+    judge_keys,
+    judge_settings,
+    refused_settings,
+)
 from marketdata_pipeline.reading.health.instance import (
     InstanceState,
     judge_code_locations,
@@ -49,22 +55,19 @@ def look_at_settings(*, home_named: bool) -> Finding:
     return judge_settings(given)
 
 
-def look_at_keys() -> list[Finding]:
-    """The keys that the registry's providers ask for."""
-    return judge_keys(
-        [_key(kind.name, name, os.environ) for kind in PROVIDERS.values() for name in kind.keys]
-    )
-
-
-def _key(provider: str, name: str, environment: Mapping[str, str]) -> Key:
-    file = environment.get(f"{name}_FILE", "")
-    trouble = ""
-    if file:
-        try:
-            trouble = "" if Path(file).expanduser().read_text("utf-8").strip() else "it is empty"
-        except (OSError, RuntimeError, ValueError) as error:
-            trouble = getattr(error, "strerror", None) or "it is no text"
-    return Key(provider, name, bool(environment.get(name)), file, trouble)
+def look_at_keys(environment: str) -> list[Finding]:
+    """The keys that the registry's providers ask for, as an environment gives them."""
+    keyed = [one for one in PROVIDERS.values() if one.keys]
+    asked = {one.name: [variables(name, environment)[0] for name in one.keys] for one in keyed}
+    try:
+        keys = [
+            Key(kind.name, one.name, one.place or "the environment", one.trouble)
+            for kind in keyed
+            for one in find_credentials(kind.keys, environment)
+        ]
+    except SettingsError as error:
+        return [refused_settings(str(error))]
+    return judge_keys(asked, keys, environment)
 
 
 def look_at_machine(home: Path | None) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 Not here: what an answer means (reading.health.outside).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,14 +13,17 @@ from sqlalchemy import Engine
 from marketdata_pipeline.cli.beside import Beside
 from marketdata_pipeline.cli.simulating import listener
 from marketdata_pipeline.config import Settings
+from marketdata_pipeline.config.credentials import load_credentials, stand_ins
 from marketdata_pipeline.database.home import Home, Mode
 from marketdata_pipeline.domain.clock import Clock, SystemClock
 from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
+from marketdata_pipeline.domain.credential import Credential, choices_of
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Attempt, Gate, Turn, Turns
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import MarketDataError
+from marketdata_pipeline.errors import CredentialsRefused, MarketDataError, SettingsError
 from marketdata_pipeline.governor.governor import Governor
+from marketdata_pipeline.logs import redact
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.reading.health.finding import Finding, wrong
@@ -43,13 +47,16 @@ class Asked:
     clock: ClockReading | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class _NobodysGate:
     """Lets everything through: where there is no catalog, nobody shares a quota."""
+
+    key: str
 
     def turn(self, errand: Errand, series: Series | None = None, *, weight: int = 1) -> Turn:
         """Go on."""
         del weight
-        return Turn("", 0, errand, series)
+        return Turn(self.key, 0, errand, series)
 
     def report(self, turn: Turn, attempt: Attempt) -> None:
         """Nobody is told."""
@@ -87,36 +94,58 @@ class Asker:
 
     def _ask(self, kind: type[Provider], simulator: str | None) -> list[Asked]:
         try:
-            turns = self._turns(kind.name)
-            contact = self._contact(kind, turns, simulator)
+            known = self._known()
+            contact = self._contact(kind, known, simulator)
+        except SettingsError:  # said of the keys themselves
+            return []
+        except CredentialsRefused as error:
+            return [Asked(wrong(kind.name, str(error), "correct the key, or take it away"))]
         except MarketDataError as error:
             return [Asked(wrong(kind.name, f"not asked: {error}", "see what is said of locks"))]
         if contact is None:
             return []
         if simulator is not None:
             return [Asked(judge_simulated(kind.name, contact))]
+        turns = known.get(kind.name)
         quiet = turns is None or turns.free >= _NEARLY_ALL * turns.burst
         return [Asked(judge_contact(kind.name, contact, quiet=quiet), contact.clock)]
 
-    def _turns(self, name: str) -> Turns | None:
+    def _known(self) -> dict[str, Turns]:
+        """How the turns stand of all that the governor knows; none where there is no catalog."""
         if self.engine is None:
-            return None
-        known = Governor(self.engine, self._clock).turns()
-        return next((one for one in known if one.provider == name), None)
+            return {}
+        return {one.provider: one for one in Governor(self.engine, self._clock).turns()}
 
     def _contact(
-        self, kind: type[Provider], turns: Turns | None, simulator: str | None
+        self, kind: type[Provider], known: Mapping[str, Turns], simulator: str | None
     ) -> Contact | None:
-        gate: Gate = _NobodysGate()
+        credentials = self._credentials(kind, known, simulated=simulator is not None)
+        if kind.keys and not credentials:
+            return None
+        choices, turns = choices_of(kind.name, credentials), known.get(kind.name)
+        gate: Gate = _NobodysGate(choices[0][-1])
         if self.engine is not None and turns is not None:
             if self.writable:
                 governor = Governor(self.engine, self._clock)
-                gate = governor.gate(kind.name, max_wait=timedelta(0))
+                gate = governor.gate(*choices, max_wait=timedelta(0))
             elif turns.cooldown_until is not None:
                 return Contact(Outcome.HELD, until=turns.cooldown_until)
         within = _WITHIN if simulator is None else _SIMULATOR_WITHIN
-        reach = Reach(simulator=simulator, connect=within, read=within)
+        reach = Reach(simulator, connect=within, read=within, credentials=credentials)
         return kind.connected(gate, self._clock, reach).contact(within=within)
+
+    def _credentials(
+        self, kind: type[Provider], known: Mapping[str, Turns], *, simulated: bool
+    ) -> tuple[Credential, ...]:
+        """Those that may be used; where the provider has turns, those that have some too."""
+        if simulated:
+            given = stand_ins(kind.keys)
+        else:
+            given = load_credentials(kind.keys, self.settings.environment)
+            redact(one.secret.get_secret_value() for one in given)
+        if kind.name not in known:
+            return given
+        return tuple(one for one in given if one.key(kind.name) in known)
 
     @property
     def _clock(self) -> Clock:

@@ -61,7 +61,7 @@ def examined(state: State) -> list[Finding]:
         return [refused_settings(str(error)), *look_at_machine(None)]
     return [
         look_at_settings(home_named=state.home is not None),
-        *look_at_keys(),
+        *look_at_keys(settings.environment),
         *_look_at_home(settings, until),
     ]
 

@@ -7,24 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 
 import dagster as dg
 
 from marketdata_pipeline.config import Settings, load_settings
+from marketdata_pipeline.config.credentials import load_credentials, stand_ins, variables
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.credential import Credential, choices_of
 from marketdata_pipeline.domain.gate import Gate, Limits, RateLimit, Turns
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.health import Health
-from marketdata_pipeline.governor.limits import LIMITS
+from marketdata_pipeline.governor.limits import LIMITS, joined
 from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
-from marketdata_pipeline.logs import redact, setup_logging
+from marketdata_pipeline.logs import get_logger, redact, setup_logging
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.quality.rules import Thresholds
@@ -36,6 +38,8 @@ from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 from marketdata_pipeline.store.verify import Verifier
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,12 +190,13 @@ def assemble(settings: Settings, home: Home) -> Pipeline:
     tracking = Tracking(home.engine, home.clock)
     waits = Waits()
     thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
+    connected = [_connected(one, settings, home, waits) for one in PROVIDERS.values()]
     updater = Updater(
         store=store,
         catalog=Catalog(home.engine, home.clock),
         tracking=tracking,
         judge=Judge(store, verdicts, home.clock, thresholds),
-        providers=[_connected(one, settings, home, waits) for one in PROVIDERS.values()],
+        providers=[one for one in connected if one is not None],
         clock=home.clock,
         flights=Flights(home.engine, home.clock, settings.turn_wait),
         at_once=settings.instruments_at_once,
@@ -224,19 +229,53 @@ def _upkeep(settings: Settings, home: Home) -> Upkeep:
     )
 
 
-def _connected(kind: type[Provider], settings: Settings, home: Home, waits: Waits) -> Provider:
-    """A provider of the registry behind its gate; a replay home reaches the simulator instead."""
+def _connected(
+    kind: type[Provider], settings: Settings, home: Home, waits: Waits
+) -> Provider | None:
+    """A provider of the registry behind its gate; a replay home reaches the simulator instead.
+
+    None: it needs a key and has none.
+
+    Raises:
+        SettingsError: one of its keys cannot be used.
+    """
     governor = Governor(home.engine, home.clock, settings.tuning)
     replay = home.mode is Mode.REPLAY
-    governor.register(kind.name, _limits(kind.name, settings, replay=replay))
+    credentials = _credentials(kind, settings, replay=replay)
+    if kind.keys and not credentials:
+        _tell_that_none_is_set(kind.name, variables(kind.keys[0], settings.environment)[0])
+        return None
+    limits = _limits(kind.name, settings, replay=replay)
+    governor.register(kind.name, joined(limits, len(credentials)) if credentials else limits)
+    for one in credentials:
+        governor.register(one.key(kind.name), limits)
     reach = Reach(
         simulator=settings.simulator_url if replay else None,
         connect=settings.connect_timeout,
         read=settings.read_timeout,
         connections=settings.connections,
+        credentials=credentials,
     )
-    gate = governor.gate(kind.name, max_wait=settings.turn_wait, waiting=waits.add)
+    choices = choices_of(kind.name, credentials)
+    gate = governor.gate(*choices, max_wait=settings.turn_wait, waiting=waits.add)
     return kind.connected(gate, home.clock, reach)
+
+
+def _credentials(
+    kind: type[Provider], settings: Settings, *, replay: bool
+) -> tuple[Credential, ...]:
+    """The keys that the provider may use; from now on no line of the log shows one."""
+    if replay:
+        return stand_ins(kind.keys)
+    given = load_credentials(kind.keys, settings.environment)
+    redact(one.secret.get_secret_value() for one in given)
+    return given
+
+
+@cache
+def _tell_that_none_is_set(provider: str, variable: str) -> None:
+    """Once in a process: every run would say the same."""
+    _log.warning("not asked, since it has no key", provider=provider, set=variable)
 
 
 def _limits(name: str, settings: Settings, *, replay: bool) -> Limits:

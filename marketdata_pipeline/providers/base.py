@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.contact import Contact
+from marketdata_pipeline.domain.credential import Credential
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -41,19 +42,22 @@ class Reach:
         connect, read: seconds to wait for a connection, and for the whole reply after it; of the
             first attempt, later ones may wait longer.
         connections: how many requests may be under way at once.
+        credentials: the keys that it was given; ``credential_of`` tells whose turn it is.
     """
 
     simulator: str | None
     connect: float
     read: float
     connections: int = 15
+    credentials: tuple[Credential, ...] = ()
 
 
 class Provider(ABC):
     """A source of bars. ``name`` is its registry name.
 
-    ``keys`` are the environment variables that hold its keys (or, with ``_FILE`` at the end, the
-    path of a file that does); none: it needs no key.
+    ``keys`` are the environment variables that hold its keys, as in the documentation of settings
+    (several each, or with ``_FILE`` at the end the path of a file); none: it needs no key. One that
+    has two parts is given as one, with a colon between them.
     """
 
     name: ClassVar[str]

@@ -27,11 +27,13 @@ class Sent:
     """What is known of a request while it is under way; whoever sends it fills this in.
 
     Attributes:
+        key: whose turn it is, as ``Turn`` has it.
         status: of HTTP; 0: no reply came.
         retry_after: as ``Attempt`` has it, and ``used`` as well.
         ending: where no error tells it; None: an answer came.
     """
 
+    key: str
     status: int = 0
     retry_after: timedelta | None = None
     used: Mapping[timedelta, int] = field(default_factory=dict)
@@ -51,7 +53,7 @@ def turn_taken(
         RateLimited: there is no turn, and nothing to report.
     """
     turn = gate.turn(errand, series)
-    sent, ending, began = Sent(), Ending.ABANDONED, clock.wall_now()
+    sent, ending, began = Sent(turn.key), Ending.ABANDONED, clock.wall_now()
     try:
         yield sent
         ending = sent.ending or Ending.ANSWERED

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from marketdata_pipeline.cli import asking
-from marketdata_pipeline.cli.around import Instance, look_at_keys
+from marketdata_pipeline.cli.around import Instance
 from marketdata_pipeline.database.claim import MARKER
 from marketdata_pipeline.database.engine import LOCK_SECONDS
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
@@ -33,6 +33,7 @@ from marketdata_pipeline.simulator.fault import Fault
 from marketdata_pipeline.simulator.recorded import recorded_history
 from marketdata_pipeline.simulator.server import Simulator
 from marketdata_pipeline_tests.cli.terminal import Terminal, listing
+from marketdata_pipeline_tests.ingest.keyed import KeyedProvider, fresh
 from marketdata_pipeline_tests.ports import free_port, mute, stranger
 
 START = datetime(2013, 2, 15, 21, tzinfo=UTC)
@@ -426,20 +427,93 @@ class Keyed(Yahoo):
     keys = ("FMP_API_KEY",)
 
 
-def test_keys_are_named_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_named_and_never_shown(
+    marketdata: Terminal, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("marketdata_pipeline.cli.around.PROVIDERS", {"yahoo": Keyed})
-    file = tmp_path / "key"
-    assert [str(one.mark) for one in look_at_keys()] == ["note"]
-    monkeypatch.setenv("FMP_API_KEY_FILE", str(file))
-    assert look_at_keys()[0].says == f"FMP_API_KEY_FILE is {file}: No such file or directory"
-    file.write_text("\n")
-    assert look_at_keys()[0].says == f"FMP_API_KEY_FILE is {file}: it is empty"
-    file.write_bytes(b"\xff\xfe\x00")
-    assert look_at_keys()[0].says == f"FMP_API_KEY_FILE is {file}: it is no text"
-    file.write_text("hunter2\n")
-    assert look_at_keys()[0].says == f"FMP_API_KEY of yahoo from {file}"
-    monkeypatch.setenv("FMP_API_KEY", "hunter3")
-    assert "hunter" not in str(look_at_keys())
+    mark, said = doctor()["keys"]
+    assert (mark, said.partition(":")[0]) == ("note", "FMP_API_KEY is not set")
+    Path("key").write_text("hunter2\n")
+    Path(".env").write_text("FMP_API_KEY_4=hunter4\n")
+    monkeypatch.setenv("FMP_API_KEY", "hunter1")
+    monkeypatch.setenv("FMP_API_KEY_2_FILE", "key")
+    mark, said = doctor()["keys"]
+    assert mark == "ok"
+    assert said.startswith(
+        "FMP_API_KEY of yahoo from the environment; FMP_API_KEY_2 of yahoo from key; "
+        "FMP_API_KEY_4 of yahoo from .env"
+    )
+    monkeypatch.setenv("FMP_API_KEY_3", "hunter1")
+    assert doctor()["keys"][0] == "wrong"
+    told = f"{marketdata('doctor')} {marketdata('doctor', '--json')}"
+    assert "FMP_API_KEY and FMP_API_KEY_3 are the same key" in told
+    assert "hunter" not in told
+
+
+def test_the_environment_whose_keys_count_is_named(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marketdata_pipeline.cli.around.PROVIDERS", {"yahoo": Keyed})
+    monkeypatch.setenv("MARKETDATA_ENVIRONMENT", "Staging")
+    monkeypatch.setenv("FMP_API_KEY", "hunter1")
+    told = "of the environment staging: FMP_API_KEY_STAGING"
+    assert doctor()["keys"][1].startswith(f"{told} is not set: yahoo is not asked")
+    monkeypatch.setenv("FMP_API_KEY_STAGING", "hunter2")
+    assert doctor()["keys"][1].startswith(f"{told} of yahoo from the environment")
+
+
+@pytest.fixture
+def keyed(home: Home, monkeypatch: pytest.MonkeyPatch) -> type[KeyedProvider]:
+    """The only provider: it needs a key, and has two; one of them has turns already."""
+    kind = fresh()
+    for module in ("asking", "around"):
+        monkeypatch.setattr(f"marketdata_pipeline.cli.{module}.PROVIDERS", {kind.name: kind})
+    monkeypatch.setenv("FMP_API_KEY", "hunter1")
+    monkeypatch.setenv("FMP_API_KEY_2", "hunter2")
+    governor = Governor(home.engine, home.clock)
+    for key in ("fmp", "fmp/FMP_API_KEY_2"):
+        governor.register(key, LIMIT)
+    return kind
+
+
+def test_a_provider_is_asked_with_a_key_that_has_turns(
+    doctor: Doctor, keyed: type[KeyedProvider]
+) -> None:
+    assert doctor()["fmp"][0] == "ok"
+    assert keyed.service.shown == ["hunter2"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_provider_that_refuses_its_keys_is_wrong_and_names_them(
+    doctor: Doctor, keyed: type[KeyedProvider]
+) -> None:
+    keyed.service.refuses.add("hunter2")
+    assert doctor()["fmp"] == (
+        "wrong",
+        "fmp refuses FMP_API_KEY_2 (HTTP 401) -> correct the key, or take it away",
+    )
+    mark, said = doctor()["fmp"]
+    assert mark == "wrong"
+    assert said.startswith("fmp refuses FMP_API_KEY_2; it is asked again at")
+    assert keyed.service.shown == ["hunter2"], "once"
+
+
+def test_a_provider_whose_keys_are_missing_or_wrong_is_not_asked(
+    doctor: Doctor, keyed: type[KeyedProvider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FMP_API_KEY_3", "hunter2")
+    assert "fmp" not in doctor()
+    for name in ("FMP_API_KEY", "FMP_API_KEY_2", "FMP_API_KEY_3"):
+        monkeypatch.delenv(name)
+    assert "fmp" not in doctor()
+    assert keyed.service.shown == []
+
+
+def test_where_there_is_no_home_yet_a_key_is_tried_all_the_same(
+    doctor: Doctor, keyed: type[KeyedProvider], tmp_path: Path
+) -> None:
+    assert doctor("--home", str(tmp_path / "none"))["fmp"][0] == "ok"
+    assert keyed.service.shown == ["hunter1"]
 
 
 def test_a_narrow_pipe_cuts_nothing_off(

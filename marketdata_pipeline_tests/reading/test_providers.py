@@ -94,9 +94,7 @@ def test_looking_takes_no_turn_and_writes_nothing(asked: Governor) -> None:
     assert len(before[3]) == 3
 
 
-def test_a_catalog_that_takes_no_writes_can_be_looked_at(
-    asked: Governor, catalog_url: str
-) -> None:
+def test_a_catalog_that_takes_no_writes_can_be_looked_at(asked: Governor, catalog_url: str) -> None:
     url = make_url(catalog_url)
     if asked.engine.dialect.name == "postgresql":
         url = url.update_query_dict({"options": "-c default_transaction_read_only=on"})

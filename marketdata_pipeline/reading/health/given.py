@@ -26,45 +26,48 @@ def refused_settings(why: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A provider's key by its name.
+    """A provider's key that is given, by its name.
 
     Attributes:
         provider: whose it is.
         name: of the environment variable.
-        given: whether the variable itself is set.
-        file: the path that the variable with ``_FILE`` names; empty where it is not set.
-        trouble: why that file cannot be used; empty where it can.
+        place: where it stands: the environment, `.env` or the path of a file.
+        trouble: why it cannot be used, as one sentence; empty where it can.
     """
 
     provider: str
     name: str
-    given: bool = False
-    file: str = ""
+    place: str = ""
     trouble: str = ""
 
 
-def judge_keys(keys: Sequence[Key]) -> list[Finding]:
-    """All keys that providers ask for: one finding on those that are well, one on each other."""
-    if not keys:
+def judge_keys(
+    asked: Mapping[str, Sequence[str]], keys: Sequence[Key], environment: str = ""
+) -> list[Finding]:
+    """All keys: one finding on those that are well, one on each other and on each that is missed.
+
+    Args:
+        asked: the variables that can hold the first key, by the name of each provider that needs
+            one.
+        keys: those that are given.
+        environment: whose they are; empty: there is only one.
+    """
+    if not asked:
         return [well(_KEYS, "no provider here needs one")]
-    found = [one for one in keys if one.given or (one.file and not one.trouble)]
-    said = [
-        f"{one.name} of {one.provider} from {'the environment' if one.given else one.file}"
-        for one in found
+    of = f"of the environment {environment}: " if environment else ""
+    said = [f"{one.name} of {one.provider} from {one.place}" for one in keys if not one.trouble]
+    findings = [well(_KEYS, of + "; ".join(said))] if said else []
+    findings += [
+        wrong(_KEYS, one.trouble, "correct it where it stands; docs/configuration.md has the rules")
+        for one in keys
+        if one.trouble
     ]
-    findings = [well(_KEYS, "; ".join(said))] if said else []
-    return findings + [one for one in map(_complaint, keys) if one is not None]
+    given = {one.provider for one in keys}
+    return findings + [
+        _missed(provider, names, of) for provider, names in asked.items() if provider not in given
+    ]
 
 
-def _complaint(key: Key) -> Finding | None:
-    """What is not well with a key; None where all is."""
-    if key.given:
-        told = f"{key.name} and {key.name}_FILE are both set"
-        return note(_KEYS, told, "keep one of them") if key.file else None
-    if key.trouble:
-        told = f"{key.name}_FILE is {key.file}: {key.trouble}"
-        return wrong(_KEYS, told, "have it name a file that this user may read")
-    if key.file:
-        return None
-    told = f"{key.name} is not set: {key.provider} is not asked"
-    return note(_KEYS, told, f"set it, or {key.name}_FILE, to have bars from there too")
+def _missed(provider: str, names: Sequence[str], of: str) -> Finding:
+    told = f"{of}{' or '.join(names)} is not set: {provider} is not asked by a live home"
+    return note(_KEYS, told, f"set it, or {names[0]}_FILE, to have bars from there too")
