@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Attempt, Turn
 from marketdata_pipeline.domain.series import Series
@@ -38,6 +39,16 @@ class FrozenClock:
     def advance(self, by: timedelta) -> None:
         self.market += by
         self.wall += by
+
+
+class RealWall(FrozenClock):
+    """Market time stands; wall time is the machine's, and sleeping takes it."""
+
+    def wall_now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        SystemClock().sleep(seconds)
 
 
 @dataclass

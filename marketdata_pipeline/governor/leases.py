@@ -6,8 +6,9 @@ database's own clock, read once the row is locked.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import BigInteger, Connection, Update, bindparam, select, update
 
 from marketdata_pipeline.database.dialect import (
     greatest,
@@ -22,6 +23,12 @@ from marketdata_pipeline.domain.clock import Clock
 
 _ROW = flights.c
 _NOBODY = ""
+_LOCKED = select(flights).where(_ROW.instrument == bindparam("of")).with_for_update()
+_TAKEN = (
+    update(flights)
+    .where(_ROW.instrument == bindparam("of"))
+    .values(holder=bindparam("by"), until=bindparam("end"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +62,16 @@ class Held:
 
 def take(connection: Connection, clock: Clock, lease: Lease, ttl: int) -> Taken | Held:
     """Have the lease for ``ttl`` microseconds from now, unless somebody holds one."""
-    nobodys = {"instrument": lease.instrument, "holder": _NOBODY, "until": 0, "ended_at": 0}
-    insert_missing(connection, flights, nobodys)
-    mine = _ROW.instrument == lease.instrument
-    row = connection.execute(select(flights).where(mine).with_for_update()).one()
+    asked = {"of": lease.instrument}
+    row = connection.execute(_LOCKED, asked).one_or_none()
+    if row is None:
+        nobodys = {"instrument": lease.instrument, "holder": _NOBODY, "until": 0, "ended_at": 0}
+        insert_missing(connection, flights, nobodys)
+        row = connection.execute(_LOCKED, asked).one()
     now = wall_micros(connection, clock)
     if row.holder != _NOBODY and row.until > now:
         return Held(row.holder, int(row.until))
-    taken = update(flights).where(mine).values(holder=lease.holder, until=now + ttl)
-    connection.execute(taken)
+    connection.execute(_TAKEN, asked | {"by": lease.holder, "end": now + ttl})
     return Taken(int(row.ended_at), abandoned=row.holder != _NOBODY)
 
 
@@ -101,13 +109,18 @@ def give_up(connection: Connection, clock: Clock, lease: Lease) -> None:
     ``ended_at`` rises each time, whatever the clock says: it tells what was known before from what
     came after.
     """
-    now = wall_expression(connection, clock)
-    later = greatest(now, _ROW.ended_at + 1, postgres=is_postgres(connection))
-    connection.execute(
-        update(flights)
-        .where(_ROW.instrument == lease.instrument, _ROW.holder == lease.holder)
-        .values(holder=_NOBODY, until=now, ended_at=later)
-    )
+    now = wall_micros(connection, clock)
+    asked = {"of": lease.instrument, "by": lease.holder, "now": now}
+    connection.execute(_given_up(postgres=is_postgres(connection)), asked)
+
+
+@cache
+def _given_up(*, postgres: bool) -> Update:
+    """The statement, made once: making one takes longer than executing it."""
+    now = bindparam("now", type_=BigInteger)
+    later = greatest(now, _ROW.ended_at + 1, postgres=postgres)
+    mine = _ROW.instrument == bindparam("of"), _ROW.holder == bindparam("by")
+    return update(flights).where(*mine).values(holder=_NOBODY, until=now, ended_at=later)
 
 
 def ended(connection: Connection, instruments: Iterable[str]) -> dict[str, int]:

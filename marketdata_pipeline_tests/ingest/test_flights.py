@@ -22,7 +22,7 @@ from marketdata_pipeline.errors import RateLimited, StoreError
 from marketdata_pipeline.governor.flights import Flight, Flights
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.update import Updater
-from marketdata_pipeline_tests.fakes import FrozenClock, Lines
+from marketdata_pipeline_tests.fakes import Lines, RealWall
 from marketdata_pipeline_tests.ingest.world import (
     FRIDAY_CLOSE,
     USUAL,
@@ -39,16 +39,6 @@ TRUTH = {
     HOURLY: walk(HOURLY, days("2023-03-15", "2024-03-16")),
 }
 LONG = timedelta(minutes=1)
-
-
-class RealWall(FrozenClock):
-    """Market time stands at a close; wall time is the machine's."""
-
-    def wall_now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        SystemClock().sleep(seconds)
 
 
 def _nothing(_series: Series) -> None:

@@ -11,25 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from marketdata_pipeline.database.home import open_home
-from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
-from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
+from marketdata_pipeline_tests.fakes import OpenGate, RealWall
 from marketdata_pipeline_tests.ingest.world import TruthProvider, World
 
 NOON = datetime(2024, 12, 2, 17, tzinfo=UTC)
 """Market time, which stands."""
-
-
-class RealWall(FrozenClock):
-    """Market time stands; wall time is the machine's."""
-
-    def wall_now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        SystemClock().sleep(seconds)
 
 
 def main(folder: str, database: str, simulator: str, *keys: str) -> None:
