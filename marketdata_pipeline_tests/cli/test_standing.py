@@ -94,6 +94,12 @@ def test_a_narrow_terminal_leaves_out_what_the_sentences_say(width: int, *, room
     assert "credits" in " ".join(lines(CREDITS, width=width)[0]), "they say something of it"
 
 
+def test_columns_that_are_never_left_out_are_there_without_a_value_too() -> None:
+    assert " ".join(lines(NEVER, width=80)[0]) == (
+        "provider state a minute success p50 p95 turns answered"
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_is_cut_off_and_nothing_is_wider_than_the_terminal(width: int) -> None:
     page = standings_page(Standings(NOW, (CREDITS, NEVER, DOWN, HEALTHY)), width)

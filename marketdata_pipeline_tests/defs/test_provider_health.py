@@ -173,6 +173,17 @@ def test_what_is_not_known_is_left_out() -> None:
     assert table[3].endswith(f"| {Condition.DOWN.advice} |")
 
 
+def test_percentiles_are_told_in_milliseconds() -> None:
+    turns = Turns("yahoo", 60, 2, MINUTE, 0, NOW, None)
+    newest = tuple(
+        Request("", None, "held", 1, None, Ending.ANSWERED, 200, NOW, number * SECOND)
+        for number in range(101)
+    )
+    one = Standing(health_of(turns, Logged(newest), NOW), turns)
+    found = look_metadata(Standings(NOW, (one,)))
+    assert [found[f"yahoo/{name}_ms"].value for name in ("p50", "p95")] == [50_000.0, 95_000.0]
+
+
 def test_no_home_fails_a_look_with_one_sentence(instance: dg.DagsterInstance) -> None:
     assert failure(look(NoHome(), instance)).description == "no home here"
 
@@ -241,15 +252,17 @@ def test_a_look_is_due_once_a_provider_was_asked(gates: Gates, ticking: dg.Dagst
     assert isinstance(_ticked(Opened(gates), ticking), dg.RunRequest)
 
 
-def test_one_look_at_a_time(gates: Gates, ticking: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize(("job", "skipped"), [("health_update", True), ("bars_update", False)])
+def test_one_look_at_a_time(
+    gates: Gates, ticking: dg.DagsterInstance, job: str, *, skipped: bool
+) -> None:
+    from marketdata_pipeline.definitions import defs
+
     ask(gates, Ending.ANSWERED)
-    definitions = dg.Definitions(
-        assets=[provider_health], jobs=[health_update], resources={"governor": Opened(gates)}
-    )
-    job = definitions.resolve_job_def("health_update")
-    ticking.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    under_way = defs.resolve_job_def(job)
+    ticking.create_run_for_job(under_way, status=dg.DagsterRunStatus.STARTED)
     found = _ticked(Opened(gates), ticking)
-    assert found == dg.SkipReason("the last look is still under way")
+    assert (found == dg.SkipReason("the last look is still under way")) == skipped
 
 
 def test_a_schedule_without_a_home_says_so(ticking: dg.DagsterInstance) -> None:
