@@ -18,6 +18,7 @@ from marketdata_pipeline.defs.assets.provider_health import (
     look_metadata,
     provider_health,
 )
+from marketdata_pipeline.defs.pruning import prune
 from marketdata_pipeline.defs.resources import Gates, GovernorResource
 from marketdata_pipeline.defs.schedules import health_refresh, health_update
 from marketdata_pipeline.domain.errand import Errand
@@ -268,6 +269,18 @@ def test_one_look_at_a_time(
 def test_a_schedule_without_a_home_says_so(ticking: dg.DagsterInstance) -> None:
     with pytest.raises(dg.Failure, match="no home here"):
         _ticked(NoHome(), ticking)
+
+
+def test_of_old_looks_only_the_newest_stays(
+    gates: Gates, sqlite_instance: dg.DagsterInstance
+) -> None:
+    runs = [look(Opened(gates), sqlite_instance).run_id for _ in range(3)]
+    later = datetime.now(UTC) + MINUTE
+    prune(sqlite_instance, later, gates.home.clock, lambda _line: None)
+    assert set(sqlite_instance.get_run_ids()) == {runs[-1]}
+    newest = sqlite_instance.get_latest_materialization_event(PROVIDER_HEALTH)
+    assert newest is not None
+    assert newest.run_id == runs[-1]
 
 
 def test_it_looks_every_quarter_of_an_hour_by_itself() -> None:
