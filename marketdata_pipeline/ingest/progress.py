@@ -186,7 +186,8 @@ class RunLog:
             return []
         named = tuple(str(one.series) for one in self._left)
         leftover = Leftover(self.total, named, str(self._left[0].error))
-        return [self._progress(), leftover] if self.total > SMALL else [leftover]
+        told = self.total <= SMALL or self._lately[-1][1] == self._done
+        return [leftover] if told else [self._progress(), leftover]
 
     @property
     def _step(self) -> int:

@@ -115,11 +115,20 @@ def test_series_that_a_run_ended_before_share_its_last_line() -> None:
     clock.advance(timedelta(minutes=5))
     lines = [str(one) for _ in range(3) for one in log.lines(DONE)]
     lines += [str(one) for one in log.lines(FAILED)]
+    lines += [str(one) for one in log.lines(DONE)]
     for key in ("MSFT|1d", "BTC-USD|1h"):
         assert log.lines(replace(LEFT, series=Series.parse(key))) == []
     progress, leftover = log.last()
-    assert str(progress).startswith("4/40 new=750 requests=8 failed=1 series_a_minute=0.8 ")
+    assert str(progress).startswith("5/40 new=1000 requests=10 failed=1 ")
     assert str(leftover) == "not done: 2 of 40, not begun within 300 s: late: MSFT|1d,BTC-USD|1h"
+
+
+def test_what_the_last_line_of_progress_told_is_not_told_again() -> None:
+    log, _, _ = log_of(40)
+    told = [line for _ in range(4) for line in log.lines(DONE)]
+    assert [str(one).split()[0] for one in told] == ["2/40", "4/40"]
+    log.lines(LEFT)
+    assert [type(one) for one in log.last()] == [Leftover]
 
 
 def test_a_small_run_that_left_some_has_one_line_more() -> None:
