@@ -43,10 +43,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured figure: one value a round, in ``unit``; ``most`` is its aim, None: for reading.
+    """A measured figure: one value a round, in ``unit``.
 
-    Without values it was not measured, and misses no aim. ``ours`` is the same as a multiple of
-    what ours took in the same round, where that is another figure.
+    ``most`` or ``least`` is its aim, both None: for reading. Without values it was not measured,
+    and misses no aim. ``ours`` is the same as a multiple of what ours took in the same round, where
+    that is another figure.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Figure:
     unit: str = ""
     most: float | None = None
     ours: tuple[float, ...] = ()
+    least: float | None = None
 
     @property
     def median(self) -> float | None:
@@ -62,12 +64,16 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether it is as low as it has to be."""
-        return self.most is None or self.median is None or self.median <= self.most
+        """Whether it is as low, or as high, as it has to be."""
+        if self.median is None:
+            return True
+        low = self.most is None or self.median <= self.most
+        return low and (self.least is None or self.median >= self.least)
 
     def line(self) -> str:
         """The figure, its range over the rounds, its aim."""
         aim = "" if self.most is None else f"  aim <= {self.most:,.4g}"
+        aim += "" if self.least is None else f"  aim >= {self.least:,.4g}"
         if self.median is None:
             return f"{self.name:<58} {'not measured':>17}{aim}"
         spread = ""

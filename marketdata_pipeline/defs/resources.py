@@ -15,13 +15,13 @@ from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.config.credentials import load_credentials, stand_ins, variables
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.credential import Credential, choices_of
+from marketdata_pipeline.domain.credential import Credential
 from marketdata_pipeline.domain.gate import Gate, Limits, RateLimit, Turns
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.health import Health
-from marketdata_pipeline.governor.limits import LIMITS, joined
+from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
@@ -130,7 +130,8 @@ class Gates:
     ) -> Gate:
         """The gate that all processes share, for requests of your own.
 
-        Each turn that is taken has to be reported, however its request ended.
+        Each turn that is taken has to be reported, however its request ended. Where it has keys,
+        ``turn.key`` names the variable of the one to use.
 
         Args:
             provider: its name.
@@ -147,9 +148,11 @@ class Gates:
                 "give its own"
             )
         known = limits or _limits(provider, self.settings, replay=replay)
-        self._governor.register(provider, known)
+        keys = PROVIDERS[provider].keys if provider in PROVIDERS else ()
+        credentials = _credentials(keys, self.settings, replay=replay)
+        choices = self._governor.register_keys(provider, known, credentials)
         wait = self.settings.turn_wait if max_wait is None else max_wait
-        return self._governor.gate(provider, max_wait=wait)
+        return self._governor.gate(*choices, max_wait=wait)
 
     @property
     def _governor(self) -> Governor:
@@ -241,14 +244,12 @@ def _connected(
     """
     governor = Governor(home.engine, home.clock, settings.tuning)
     replay = home.mode is Mode.REPLAY
-    credentials = _credentials(kind, settings, replay=replay)
+    credentials = _credentials(kind.keys, settings, replay=replay)
     if kind.keys and not credentials:
         _tell_that_none_is_set(kind.name, variables(kind.keys[0], settings.environment)[0])
         return None
     limits = _limits(kind.name, settings, replay=replay)
-    governor.register(kind.name, joined(limits, len(credentials)) if credentials else limits)
-    for one in credentials:
-        governor.register(one.key(kind.name), limits)
+    choices = governor.register_keys(kind.name, limits, credentials)
     reach = Reach(
         simulator=settings.simulator_url if replay else None,
         connect=settings.connect_timeout,
@@ -256,18 +257,17 @@ def _connected(
         connections=settings.connections,
         credentials=credentials,
     )
-    choices = choices_of(kind.name, credentials)
     gate = governor.gate(*choices, max_wait=settings.turn_wait, waiting=waits.add)
     return kind.connected(gate, home.clock, reach)
 
 
 def _credentials(
-    kind: type[Provider], settings: Settings, *, replay: bool
+    keys: tuple[str, ...], settings: Settings, *, replay: bool
 ) -> tuple[Credential, ...]:
-    """The keys that the provider may use; from now on no line of the log shows one."""
+    """The keys that a provider may use; from now on no line of the log shows one."""
     if replay:
-        return stand_ins(kind.keys)
-    given = load_credentials(kind.keys, settings.environment)
+        return stand_ins(keys)
+    given = load_credentials(keys, settings.environment)
     redact(one.secret.get_secret_value() for one in given)
     return given
 

@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Engine
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.credential import Credential, choices_of
 from marketdata_pipeline.domain.gate import Circuit, Gate, Limits, Turns
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros
 from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor import rows
 from marketdata_pipeline.governor.gate import RowsGate
 from marketdata_pipeline.governor.gcra import burst_of, most_within
+from marketdata_pipeline.governor.limits import joined
 from marketdata_pipeline.governor.reserving import Given, Wish, reserve
 from marketdata_pipeline.governor.state import State
 
@@ -54,6 +56,19 @@ class Governor:
             if rows.entered(connection, key, limits):
                 return
         retry.write(self.engine, self.clock, enter)
+
+    def register_keys(
+        self, provider: str, limits: Limits, credentials: Sequence[Credential]
+    ) -> list[tuple[str, ...]]:
+        """The same of a provider where each of its credentials has these limits to itself.
+
+        The provider's own are then those of all together. Without credentials they are these.
+        Returns what its gate chooses from.
+        """
+        self.register(provider, joined(limits, len(credentials)) if credentials else limits)
+        for one in credentials:
+            self.register(one.key(provider), limits)
+        return choices_of(provider, credentials)
 
     def turns(self) -> list[Turns]:
         """How the turns of every provider stand that was ever asked; takes none."""

@@ -14,7 +14,7 @@ from marketdata_pipeline.database.governing import governor as table
 from marketdata_pipeline.database.governing import metadata, requests
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs import resources
-from marketdata_pipeline.defs.resources import Pipeline, assemble
+from marketdata_pipeline.defs.resources import Gates, Pipeline, assemble
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import SettingsError
@@ -99,6 +99,18 @@ def test_each_key_has_the_limits_of_the_provider_and_the_provider_those_of_all(
         "fmp/FMP_API_KEY": (10, 250),
         "fmp/FMP_API_KEY_2": (10, 250),
     }
+
+
+@pytest.mark.usefixtures("two_keys", "kind")
+def test_assets_of_ones_own_share_the_keys_and_their_turns(home: Home) -> None:
+    gate = Gates(load_settings(home=home.folder), home).gate("fmp")
+    assert [gate.turn(Errand()).key for _ in range(3)] == [
+        "fmp/FMP_API_KEY",
+        "fmp/FMP_API_KEY_2",
+        "fmp/FMP_API_KEY",
+    ]
+    bursts = [one.burst for one in Governor(home.engine, home.clock).turns()]
+    assert bursts == [20, 10, 10]
 
 
 @pytest.mark.usefixtures("two_keys")
