@@ -58,7 +58,7 @@ class Scale:
     priorities: tuple[Priority, ...]
 
 
-QUICK, FULL = Scale(100, 3, 2, (_USUAL,)), Scale(2_000, 5, 20, tuple(Priority))
+QUICK, FULL = Scale(100, 3, 2, (_USUAL,)), Scale(1_000, 5, 20, tuple(Priority))
 
 
 @dataclass

@@ -114,7 +114,10 @@ class Asker:
         """How the turns stand of all that the governor knows; none where there is no catalog."""
         if self.engine is None:
             return {}
-        return {one.provider: one for one in Governor(self.engine, self._clock).turns()}
+        return {
+            one.provider: one
+            for one in Governor(self.engine, self._clock, self.settings.tuning).turns()
+        }
 
     def _contact(
         self, kind: type[Provider], known: Mapping[str, Turns], simulator: str | None
@@ -126,10 +129,10 @@ class Asker:
         gate: Gate = _NobodysGate(choices[0][-1])
         if self.engine is not None and turns is not None:
             if self.writable:
-                governor = Governor(self.engine, self._clock)
+                governor = Governor(self.engine, self._clock, self.settings.tuning)
                 gate = governor.gate(*choices, max_wait=timedelta(0))
-            elif turns.cooldown_until is not None:
-                return Contact(Outcome.HELD, until=turns.cooldown_until)
+            elif (until := turns.open_until or turns.cooldown_until) is not None:
+                return Contact(Outcome.HELD, until=until)
         within = _WITHIN if simulator is None else _SIMULATOR_WITHIN
         reach = Reach(simulator, connect=within, read=within, credentials=credentials)
         return kind.connected(gate, self._clock, reach).contact(within=within)

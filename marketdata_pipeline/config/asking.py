@@ -46,8 +46,9 @@ class Asking(BaseSettings):
     cooldown: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(seconds=30),
         "Seconds without requests after a 429 that does not say how long to wait.",
-        "seconds, 0 or more",
+        "seconds, 0 to 86400",
         ge=timedelta(0),
+        le=timedelta(days=1),
     )
     cooldown_curve: Annotated[Literal["exponential", "linear"], BeforeValidator(as_lower)] = (
         setting(
@@ -60,8 +61,9 @@ class Asking(BaseSettings):
         timedelta(minutes=5),
         "The most of them; also the seconds without requests after a page that turns this address "
         "away.",
-        "seconds, 0 or more",
+        "seconds, 0 to 86400",
         ge=timedelta(0),
+        le=timedelta(days=1),
     )
     breaker_failures: int = setting(
         5, "Failures in a row after which nobody asks a provider.", "1 to 1000", ge=1, le=1000
@@ -69,14 +71,16 @@ class Asking(BaseSettings):
     breaker_open: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(minutes=5),
         "Seconds until one request tries whether the provider is back.",
-        "seconds, 0 or more",
+        "seconds, 0 to 86400",
         ge=timedelta(0),
+        le=timedelta(days=1),
     )
     slowest_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
         timedelta(seconds=30),
         "The most seconds between two requests that a provider's refusals lead to.",
-        "seconds, 1 or more",
+        "seconds, 1 to 86400",
         ge=timedelta(seconds=1),
+        le=timedelta(days=1),
     )
     connect_timeout: float = setting(
         8.0,
@@ -116,4 +120,5 @@ class Asking(BaseSettings):
             failures=self.breaker_failures,
             opened=self.breaker_open,
             slowest=self.slowest_spacing,
+            probe=max(Tuning().probe, timedelta(seconds=self.connect_timeout + self.read_timeout)),
         )

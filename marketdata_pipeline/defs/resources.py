@@ -257,7 +257,12 @@ def _connected(
         connections=settings.connections,
         credentials=credentials,
     )
-    gate = governor.gate(*choices, max_wait=settings.turn_wait, waiting=waits.add)
+    gate = governor.gate(
+        *choices,
+        max_wait=settings.turn_wait,
+        waiting=waits.add,
+        waits_out=len(PROVIDERS) == 1,
+    )
     return kind.connected(gate, home.clock, reach)
 
 

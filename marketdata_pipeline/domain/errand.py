@@ -4,6 +4,7 @@ Not here: what is asked (series and window), and giving turns (governor).
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from typing import Self
 
@@ -43,11 +44,14 @@ class Errand:
     Attributes:
         attempt: 1 for the first request, one more for each time that it is made again.
         run_id: of the Dagster run; None: there is none.
+        until: the wall instant after which nobody waits for it any more, neither for a turn nor for
+            another attempt; None: there is none.
     """
 
     priority: Priority = Priority.TRACKED
     attempt: int = 1
     run_id: str | None = None
+    until: datetime | None = None
 
     def again(self) -> Self:
         """The same, tried once more."""

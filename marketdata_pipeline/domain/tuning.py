@@ -47,7 +47,7 @@ class Tuning:
     failure_share: float = 0.1
     failures: int = 5
     opened: timedelta = timedelta(seconds=300)
-    probe: timedelta = timedelta(seconds=60)
+    probe: timedelta = timedelta(seconds=90)
     look: timedelta = timedelta(milliseconds=500)
     urgent_within: timedelta = timedelta(seconds=5)
 

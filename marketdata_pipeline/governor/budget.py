@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from marketdata_pipeline.domain.gate import Budget
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 
+_LONGEST_DAY = 25 * 3_600_000_000
+"""The day on which clocks are set back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -34,7 +37,11 @@ class Day:
 
     def left(self, now: int) -> int:
         """Credits that are left today."""
-        return self.budget.credits - (self.used if now < self.until else 0)
+        return max(0, self.budget.credits - (self.used if now < self.until else 0))
+
+    def sane(self, now: int) -> Self:
+        """The same where the day is none that has begun by now."""
+        return self if self.until - now <= _LONGEST_DAY else replace(self, used=0, until=0)
 
 
 def _next_day(at: int, zone: str) -> int:

@@ -5,7 +5,7 @@ Not here: deciding (reserving, heeding), and what to do where there is no turn.
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -53,9 +53,13 @@ class _Recent:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the rows of one choice of keys say at one instant."""
+    """What the rows of one choice of keys say at one instant.
+
+    ``read_at``: the same instant by the clock of this machine.
+    """
 
     now: int
+    read_at: datetime
     states: tuple[State, ...]
     found: Given | Held
 
@@ -90,6 +94,7 @@ class RowsGate:
     max_wait: timedelta
     waiting: Callable[[float], None]
     tuning: Tuning
+    waits_out: bool = True
     _recent: _Recent = field(default_factory=_Recent)
 
     def turn(self, errand: Errand, series: Series | None = None, *, weight: int = 1) -> Turn:
@@ -100,15 +105,16 @@ class RowsGate:
             CredentialsRefused: see ``Gate.turn``.
         """
         share, follows = errand.priority.share, self._recent.again(series, self.clock.wall_now())
-        left = micros(self.max_wait)
+        left = self._patience(errand)
         while True:
             answer = self._ask(Wish(share, weight, follows, left))
-            wait = max(0, answer.at - answer.now)
-            if isinstance(answer.found, Held) and wait > left:
+            wait = self._wait(answer)
+            if isinstance(answer.found, Held) and (wait > left or self._gives_way(answer.found)):
                 raise self._refusal(answer.found, answer.now)
             self._sleep(wait)
             left = max(0, left - wait)
-            if isinstance(answer.found, Given) and (not wait or self._holds(answer)):
+            now = answer.at <= answer.now
+            if isinstance(answer.found, Given) and (now or self._holds(answer)):
                 probe = answer.found.probe
                 return Turn(answer.key, answer.epoch, errand, series, probe=probe)
 
@@ -133,14 +139,18 @@ class RowsGate:
         """The states before and after.
 
         A refusal is of the narrowest key: another credential's quota is not used up. All else is
-        said of the provider, and so of each.
+        said of the provider, and so of each; and a probe that was refused has failed for each.
         """
         fresh = turn.epoch == sum(one.epoch for one in states)
-        narrow = attempt.ending.effect is Effect.REFUSED
         heeded = []
-        for one in states[-1:] if narrow else states:
+        for one in states:
             own = Turn(turn.key, one.epoch if fresh else -1, turn.errand, turn.series, turn.probe)
-            after = heed(one, own, attempt, now, self.tuning)
+            told = attempt
+            if attempt.ending.effect is Effect.REFUSED and one.key != turn.key:
+                if not (turn.probe and one.opened_until):
+                    continue
+                told = replace(attempt, ending=Ending.UNAVAILABLE, retry_after=None)
+            after = heed(one, own, told, now, self.tuning)
             if fresh and attempt.ending.effect is Effect.FAILED:
                 outcomes, failed = log.failed_of_last(connection, turn.key, self.tuning.window)
                 after = slowed(after, outcomes, failed, now, self.tuning)
@@ -156,13 +166,15 @@ class RowsGate:
         def take(connection: Connection) -> _Answer:
             every = list(dict.fromkeys(key for keys in self.choices for key in keys))
             now, found = rows.locked(connection, self.clock, every)
+            read_at = self.clock.wall_now()
             for one in found:
                 _fits(one, wish)
             by_key = {one.key: one for one in found}
             answers = []
             for keys in self.choices:
                 states = tuple(by_key[key] for key in keys)
-                answers.append(_Answer(now, states, reserve(states, wish, now, self.tuning)))
+                found_for = reserve(states, wish, now, self.tuning)
+                answers.append(_Answer(now, read_at, states, found_for))
             best = min(answers, key=lambda one: one.order)
             if refused := self._refused(connection, by_key, now):
                 raise self._no_key(refused)
@@ -184,6 +196,27 @@ class RowsGate:
             for one in narrow
         )
         return narrow if aside else []
+
+    def _wait(self, answer: _Answer) -> int:
+        """How long it is to the answer's instant from now on.
+
+        Since the rows were read they were written as well, and locked until that was on the disk.
+        Where this took its time, whoever waits for the whole of the rest would come late, and the
+        next one, who does not, too close behind.
+        """
+        gone = max(0, micros(self.clock.wall_now() - answer.read_at))
+        return max(0, answer.at - answer.now - gone)
+
+    def _gives_way(self, held: Held) -> bool:
+        """Whether another provider is asked instead of waiting until a breaker lets one try."""
+        return held.circuit is not Circuit.CLOSED and not self.waits_out
+
+    def _patience(self, errand: Errand) -> int:
+        """How long a turn of this errand may be waited for."""
+        longest = micros(self.max_wait)
+        if errand.until is None:
+            return longest
+        return max(0, min(longest, micros(errand.until - self.clock.wall_now())))
 
     def _sleep(self, wait: int) -> None:
         if wait:
@@ -225,6 +258,8 @@ class RowsGate:
 
 def _fits(state: State, wish: Wish) -> None:
     most = min(burst_of(one.pace) for one in state.meters)
+    if state.day is not None:
+        most = min(most, state.day.budget.credits)
     if not 1 <= wish.weight <= most:
         raise BadInput(
             f"a request of weight {wish.weight} never fits {state.key}, which lets {most} through "

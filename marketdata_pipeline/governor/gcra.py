@@ -83,10 +83,15 @@ class Meter:
         """The same where the provider says that so much of the window is used up.
 
         Believed only where it is more than was thought: whoever else uses the quota is unseen.
+        Once less is left than a burst, the next turn comes the later the less there is: after half
+        the window where nothing is, by when half of what was used has left a sliding one.
         """
-        allowed = most_within(self.window * MICROSECOND, self.pace)
-        gone = max(0, used - (allowed - burst_of(self.pace)))
-        return replace(self, tat=max(self.tat, now + gone * self.pace.interval))
+        allowed, burst = most_within(self.window * MICROSECOND, self.pace), burst_of(self.pace)
+        gone = min(burst, used - (allowed - burst))
+        if gone <= 0:
+            return self
+        pause = max(1, self.window // 2 * gone // burst)
+        return replace(self, tat=max(self.tat, now + self.pace.tau + pause))
 
     def free(self, now: int) -> int:
         """How many turns could be taken at once now.

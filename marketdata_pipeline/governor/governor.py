@@ -81,6 +81,7 @@ class Governor:
         *keys: str | Sequence[str],
         max_wait: timedelta,
         waiting: Callable[[float], None] | None = None,
+        waits_out: bool = True,
     ) -> Gate:
         """The gate of a registered provider.
 
@@ -90,9 +91,19 @@ class Governor:
                 provider's first, those of a bucket or a credential last.
             max_wait: the longest that one ``turn`` waits before it raises RateLimited.
             waiting: told the seconds before each wait.
+            waits_out: whether an open breaker is waited for as well; else CircuitOpen is raised
+                at once, since there are others to ask.
         """
         choices = tuple((one,) if isinstance(one, str) else tuple(one) for one in keys)
-        return RowsGate(self.engine, self.clock, choices, max_wait, waiting or _silent, self.tuning)
+        return RowsGate(
+            engine=self.engine,
+            clock=self.clock,
+            choices=choices,
+            max_wait=max_wait,
+            waiting=waiting or _silent,
+            tuning=self.tuning,
+            waits_out=waits_out,
+        )
 
 
 def turns_of(state: State, now: int, tuning: Tuning) -> Turns:

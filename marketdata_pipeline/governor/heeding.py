@@ -4,13 +4,16 @@ Not here: the log of requests (log), reading and writing states (rows). Pure fun
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
-from marketdata_pipeline.domain.gate import Attempt, Effect, Turn
+from marketdata_pipeline.domain.gate import Attempt, Effect, Ending, Turn
 from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.backoff import CURVES
 from marketdata_pipeline.governor.easing import refused_at
 from marketdata_pipeline.governor.state import State
 
+LONGEST_WAIT = timedelta(days=1)
+"""A longer Retry-After is taken for this much."""
 _FEWEST_OUTCOMES = 20
 """A share of fewer requests says nothing."""
 
@@ -28,20 +31,22 @@ def heed(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tuning) -
     refuses or is out of order: they count no second time, but their Retry-After does.
     """
     state = _believed(state, attempt, now)
-    match attempt.ending.effect:
-        case Effect.REFUSED:
-            return _refused(state, turn, attempt, now, tuning)
-        case Effect.BLOCKED:
-            held = replace(state, cooldown_until=_later(state, now + micros(tuning.block)))
-            return _opened(held, now, tuning) if turn.epoch == state.epoch else held
-        case _ if turn.epoch != state.epoch:
-            return state
-        case Effect.SERVED:
-            return _served(state, turn)
-        case Effect.FAILED:
-            return _failed(state, turn, now, tuning)
-        case _:
-            return replace(state, probe_until=0) if turn.probe else state
+    effect = attempt.ending.effect
+    if effect is Effect.REFUSED:
+        return _refused(state, turn, attempt, now, tuning)
+    if effect is Effect.BLOCKED:
+        held = _cooled(state, now + micros(tuning.block), now)
+        return held if held.opened_until > now else _opened(held, now, tuning)
+    fresh = turn.epoch == state.epoch
+    if effect is Effect.FAILED and attempt.retry_after is not None:
+        state = _cooled(state, now + _told(attempt.retry_after), now)
+    if not fresh:
+        return state
+    if effect is Effect.SERVED:
+        return _served(state, turn)
+    if effect is Effect.FAILED or (turn.probe and attempt.ending is Ending.MALFORMED_REPLY):
+        return _failed(state, turn, now, tuning)
+    return replace(state, probe_until=0) if turn.probe else state
 
 
 def slowed(state: State, outcomes: int, failed: int, now: int, tuning: Tuning) -> State:
@@ -57,11 +62,19 @@ def slowed(state: State, outcomes: int, failed: int, now: int, tuning: Tuning) -
 
 def set_aside(state: State, now: int, tuning: Tuning) -> State:
     """The state of a credential that was refused while there are others."""
-    return replace(state, cooldown_until=_later(state, now + micros(tuning.opened))).voided(now)
+    return _cooled(state, now + micros(tuning.opened), now)
 
 
-def _later(state: State, until: int) -> int:
-    return max(state.cooldown_until, until)
+def _cooled(state: State, until: int, now: int) -> State:
+    """Nobody sends until then; who sleeps for a turn before that asks anew."""
+    if until <= max(now, state.cooldown_until):
+        return state
+    return replace(state, cooldown_until=until).voided(now)
+
+
+def _told(wait: timedelta) -> int:
+    """What a provider says of the time to wait, within reason."""
+    return micros(min(max(wait, timedelta(0)), LONGEST_WAIT))
 
 
 def _believed(state: State, attempt: Attempt, now: int) -> State:
@@ -80,12 +93,13 @@ def _refused(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tunin
     refusals = state.refusals + 1 if fresh else max(1, state.refusals)
     wait = CURVES[tuning.curve](micros(tuning.cooldown), refusals, micros(tuning.longest_cooldown))
     if attempt.retry_after is not None:
-        wait = micros(attempt.retry_after)
-    state = replace(state, cooldown_until=_later(state, now + wait))
+        wait = _told(attempt.retry_after)
     if not fresh:
-        return state
+        return _cooled(state, now + wait, now)
+    until = max(state.cooldown_until, now + wait)
     held = replace(
         state.voided(now),
+        cooldown_until=until,
         ceiling=min(_ceiling(state, now, tuning), micros(tuning.slowest)),
         age=0,
         refusals=refusals,

@@ -14,6 +14,8 @@ URGENT_TURNS = 5
 """So many of the most urgent turns there must be at once, whoever else waits."""
 FOLLOWING = 0.3
 """Another timeframe of the same instrument comes after this share of the spacing."""
+_FARTHEST = 3_600_000_000
+"""No turn is given further ahead than an hour, or than its caller would wait, in microseconds."""
 _IN_USE = 5_000_000
 """A pause up to it (or two requests' distance) counts as use, in microseconds."""
 
@@ -64,6 +66,7 @@ def reserve(states: Sequence[State], wish: Wish, now: int, tuning: Tuning) -> Gi
     It is for the first instant that all of them allow. A less urgent caller gets none ahead of
     time where that would keep five urgent ones waiting for longer than they may: it asks again.
     """
+    states = [one.sane(now, max(wish.longest, _FARTHEST)) for one in states]
     for one in states:
         if (shut := _shut(one, now, tuning)) is not None:
             return shut
@@ -71,6 +74,8 @@ def reserve(states: Sequence[State], wish: Wish, now: int, tuning: Tuning) -> Gi
     probe = any(one.opened_until for one in states)
     if at - now > wish.longest or (probe and at > now):
         return Held(at, at)
+    if midnights := [one.day.until for one in states if one.day and now < one.day.until <= at]:
+        return Held(max(midnights), at)  # the credits of a day are given on that day
     if at > now and wish.share < 1:
         free = max(_place_at(one, wish, at, tuning) for one in states)
         if free > now:
@@ -99,7 +104,7 @@ def _earliest(state: State, wish: Wish, now: int, tuning: Tuning) -> int:
 
 def _spaced(state: State, wish: Wish, tuning: Tuning) -> int:
     """The same of the spacing alone."""
-    if not wish.follows or state.ceiling:
+    if not wish.follows or state.distance(tuning) > state.spacing:
         return state.tat
     return state.tat - int((1 - FOLLOWING) * state.distance(tuning))
 
@@ -128,10 +133,12 @@ def _taken(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> State
     """The state with the turn."""
     distance = state.distance(tuning)
     idle = at - state.granted_at > micros(tuning.idle) and state.cooldown_until <= state.granted_at
-    age = 0
-    if state.ceiling:
+    age, ceiling = 0, state.ceiling
+    if ceiling and distance > state.spacing:
         used = min(max(0, at - state.granted_at), max(_IN_USE, 2 * distance))
         age = state.age + used
+    elif ceiling:
+        ceiling = 0  # it came all the way back
     probe = now + micros(tuning.probe) if state.opened_until else state.probe_until
     return replace(
         state,
@@ -141,6 +148,7 @@ def _taken(state: State, wish: Wish, at: int, now: int, tuning: Tuning) -> State
         granted=1 if idle else state.granted + 1,
         refused_at=at if idle else state.refused_at,
         granted_at=max(at, state.granted_at),
+        ceiling=ceiling,
         age=age,
         probe_until=probe,
     )

@@ -12,6 +12,8 @@ from marketdata_pipeline.governor.budget import Day
 from marketdata_pipeline.governor.easing import spacing_at
 from marketdata_pipeline.governor.gcra import Meter
 
+_DAY = 86_400_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -69,6 +71,25 @@ class State:
         if not self.opened_until:
             return Circuit.CLOSED
         return Circuit.OPEN if now < self.opened_until else Circuit.HALF_OPEN
+
+    def sane(self, now: int, farthest: int) -> Self:
+        """The same where nothing lies further ahead than anything could have put it there.
+
+        Else a clock that was ahead for a moment would keep all waiting until it is caught up.
+        """
+        if (
+            max(self.granted_at - farthest, self.cooldown_until - _DAY, self.opened_until - _DAY)
+            <= now
+        ):
+            return self
+        return replace(
+            self.voided(now),
+            granted_at=min(self.granted_at, now),
+            cooldown_until=min(self.cooldown_until, now + _DAY),
+            opened_until=min(self.opened_until, now + _DAY),
+            probe_until=min(self.probe_until, now),
+            day=None if self.day is None else self.day.sane(now),
+        )
 
     def voided(self, now: int) -> Self:
         """The same where no turn that was given ahead holds any more."""

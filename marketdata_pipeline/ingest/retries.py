@@ -7,6 +7,7 @@ which provider is asked when all have failed (work).
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
@@ -136,7 +137,7 @@ class _Attempts:
         if not isinstance(error, ProviderError) or _unsent(error):
             return False
         self.failures.append(error.category)
-        wait = wait_after(self.failures, self.retries.waits)
+        wait = self._next(wait_after(self.failures, self.retries.waits))
         if wait is None:
             self._tell(error, None)
             return False
@@ -144,6 +145,13 @@ class _Attempts:
         self._tell(error, round(self.wait, 1))
         self.errand = self.errand.again()
         return True
+
+    def _next(self, wait: float | None) -> float | None:
+        """The same wait; None where nobody waits for it so long."""
+        until = self.errand.until
+        if wait is None or until is None:
+            return wait
+        return None if self.retries.clock.wall_now() + timedelta(seconds=wait) >= until else wait
 
     def upcoming(self, _: RetryCallState) -> float:
         """The seconds until then."""

@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
@@ -82,14 +82,17 @@ class Updater:
             wanted: None: each as far back as it is tracked, or its timeframe's usual depth.
             errand: with the id of Dagster's run, for what is stored and logged, and the priority
                 of the newest window of each series; older ones come after those of others.
-            ends_within: the time after which no further series is begun; None: there is none. The
-                error of those that are left is NotDone: nothing is noted of them.
+            ends_within: the time after which no further series is begun, and those under way wait
+                neither for a turn nor for another attempt; None: there is none. The error of those
+                that are left is NotDone: nothing is noted of them.
             failure_share: the same once ten series and more than this share of all that are done
                 failed because of their provider.
         """
         # Every thread needs it: two that import a package at once can lock each other out. Source:
         # python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
         import_module("pyarrow.parquet")
+        if ends_within is not None:
+            errand = replace(errand, until=self.clock.wall_now() + ends_within)
         load = partial(self._starts, errand=errand)
         batch = Batch(
             catalog=self.catalog,

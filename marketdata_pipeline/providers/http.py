@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Errand
-from marketdata_pipeline.domain.gate import Attempt, Ending, Gate
+from marketdata_pipeline.domain.gate import Attempt, Ending, Gate, Turn
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import ProviderError
+from marketdata_pipeline.errors import ProviderError, StoreError
 from marketdata_pipeline.logs import get_logger
 
 _LOG = get_logger(__name__)
@@ -42,7 +42,7 @@ class Sent:
 
 @contextmanager
 def turn_taken(
-    gate: Gate, clock: Clock, errand: Errand, series: Series | None = None
+    gate: Gate, clock: Clock, errand: Errand, series: Series | None = None, *, weight: int = 1
 ) -> Iterator[Sent]:
     """Wait for a turn; the block sends one request, which is reported however it ends.
 
@@ -52,7 +52,7 @@ def turn_taken(
     Raises:
         RateLimited: there is no turn, and nothing to report.
     """
-    turn = gate.turn(errand, series)
+    turn = gate.turn(errand, series, weight=weight)
     sent, ending, began = Sent(turn.key), Ending.ABANDONED, clock.wall_now()
     try:
         yield sent
@@ -72,7 +72,15 @@ def turn_taken(
             ms=took // timedelta(milliseconds=1),
             ending=str(ending),
         )
-        gate.report(turn, Attempt(ending, sent.status, took, sent.retry_after, sent.used))
+        _report(gate, turn, Attempt(ending, sent.status, took, sent.retry_after, sent.used))
+
+
+def _report(gate: Gate, turn: Turn, attempt: Attempt) -> None:
+    """Tell the gate; where the catalog takes no word, what came of the request still counts."""
+    try:
+        gate.report(turn, attempt)
+    except StoreError as error:
+        _LOG.warning("request not reported", provider=turn.key, error=str(error))
 
 
 class Connections(Generic[_Connection]):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
 
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.governing import governor as table
@@ -130,6 +130,25 @@ def test_turns_lie_exactly_one_interval_apart(still: Governor) -> None:
     for _ in range(8):
         gate.turn(URGENT)
     assert slept(still) == [pytest.approx(seconds_of(PACE.interval))] * 5
+
+
+def test_a_turn_comes_at_its_instant_however_long_the_catalog_takes_to_keep_it(
+    still: Governor,
+) -> None:
+    clock = still.clock
+    assert isinstance(clock, FrozenClock)
+
+    def keep_slowly(connection: Connection) -> None:
+        if connection.get_execution_options().get("catalog_writes"):
+            clock.advance(timedelta(seconds=0.5))
+
+    event.listen(still.engine, "commit", keep_slowly)
+    began, gate, came = clock.wall, still.gate("yahoo", max_wait=LONG), []
+    for _ in range(6):
+        gate.turn(URGENT)
+        came.append((clock.wall - began).total_seconds())
+    interval = seconds_of(PACE.interval)
+    assert came[3:] == [pytest.approx(number * interval) for number in (1, 2, 3)]
 
 
 def test_an_idle_provider_earns_its_burst_again_and_no_more(still: Governor) -> None:
@@ -459,6 +478,43 @@ def test_whoever_may_wait_waits_for_an_open_breaker_and_is_the_probe(still: Gove
     assert still.turns()[0].circuit is Circuit.CLOSED
 
 
+def test_where_others_can_be_asked_an_open_breaker_is_not_waited_for(still: Governor) -> None:
+    open_circuit(still)
+    with pytest.raises(CircuitOpen):
+        still.gate("yahoo", max_wait=LONG, waits_out=False).turn(URGENT)
+    assert slept(still) == []
+
+
+def test_nobody_waits_for_a_turn_beyond_the_end_of_an_errand(still: Governor) -> None:
+    gate = still.gate("yahoo", max_wait=LONG)
+    for _ in range(3):
+        gate.turn(URGENT)
+    soon = still.clock.wall_now() + timedelta(seconds=seconds_of(PACE.interval) / 2)
+    for until in (soon, soon - timedelta(hours=1)):
+        with pytest.raises(RateLimited):
+            gate.turn(replace(URGENT, until=until))
+    gate.turn(replace(URGENT, until=soon + timedelta(hours=1)))
+    assert len(slept(still)) == 1
+
+
+def test_a_later_refusal_that_makes_the_cooldown_longer_is_obeyed_by_who_sleeps(
+    still: Governor,
+) -> None:
+    other = still.gate("yahoo", max_wait=LONG)
+    first, second = other.turn(URGENT), other.turn(URGENT)
+    other.report(first, refused(1))
+    told: list[float] = []
+
+    def the_second_is_refused_too(wait: float) -> None:
+        if not told:
+            other.report(second, refused(100))
+        told.append(wait)
+
+    began = still.clock.wall_now()
+    still.gate("yahoo", max_wait=LONG, waiting=the_second_is_refused_too).turn(URGENT)
+    assert still.clock.wall_now() - began >= timedelta(seconds=100)
+
+
 def test_a_turn_given_before_the_breaker_opened_is_not_used(still: Governor) -> None:
     first = still.gate("yahoo", max_wait=LONG).turn(URGENT)
     reporting = still.gate("yahoo", max_wait=LONG)
@@ -575,6 +631,23 @@ def test_a_429_of_one_credential_leaves_the_other_and_an_outage_is_of_the_provid
     assert circuits["fmp"] is Circuit.OPEN
     with pytest.raises(CircuitOpen):
         gate.turn(URGENT)
+
+
+def test_a_probe_of_the_provider_that_is_refused_opens_it_anew(tmp_path: Path) -> None:
+    engine, clock = open_engine(f"sqlite:///{tmp_path}/keys.sqlite"), FrozenClock()
+    table.metadata.create_all(engine)
+    governor = Governor(engine, clock)
+    gate = credentials(governor)
+    turn = gate.turn(URGENT)
+    for _ in range(5):
+        gate.report(turn, Attempt(Ending.UNAVAILABLE, 502))
+    clock.advance(timedelta(seconds=301))
+    probe = gate.turn(URGENT)
+    assert probe.probe
+    gate.report(probe, refused(1))
+    circuits = {one.provider: one.circuit for one in governor.turns()}
+    assert circuits["fmp"] is Circuit.OPEN
+    engine.dispose()
 
 
 @pytest.mark.parametrize("weight", [0, 4])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketdata_pipeline.config import Settings
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.gate import Attempt, Circuit, Effect, Ending, RateLimit, Turn
 from marketdata_pipeline.domain.tuning import Tuning
@@ -14,6 +15,7 @@ from marketdata_pipeline.governor.gcra import Meter, pace_of
 from marketdata_pipeline.governor.heeding import heed, indifferent, slowed
 from marketdata_pipeline.governor.reserving import Given, Wish, reserve
 from marketdata_pipeline.governor.state import State
+from marketdata_pipeline.providers.yahoo.endpoint import Timeouts
 
 SECOND = 1_000_000
 NOW = 10**15
@@ -176,7 +178,9 @@ def test_a_probe_that_is_served_closes_it_and_one_that_fails_opens_it_anew() -> 
     assert (closed.circuit(now), closed.failures) == (Circuit.CLOSED, 0)
     again = told(probing, Ending.TIMEOUT, Sent(now, probe=True))
     assert again.opened_until == now + 300 * SECOND
-    unclear = told(probing, Ending.MALFORMED_REPLY, Sent(now, probe=True))
+    broken = told(probing, Ending.MALFORMED_REPLY, Sent(now, probe=True))
+    assert broken.circuit(now) is Circuit.OPEN, "what it sends cannot be used"
+    unclear = told(probing, Ending.ABANDONED, Sent(now, probe=True))
     assert unclear.circuit(now) is Circuit.HALF_OPEN
     assert unclear.probe_until == 0, "another one may try"
 
@@ -202,7 +206,9 @@ def test_too_many_failures_among_the_last_slow_it_down_once_in_a_while(
 
 def test_what_the_provider_says_is_used_is_believed() -> None:
     state = told(FRESH, Ending.ANSWERED, used={MINUTE: 590, timedelta(hours=1): 1})
-    assert state.meters[0].free(NOW) == 10
+    free_at = state.meters[0].earliest(1) - NOW
+    assert free_at == 30 * SECOND * 50 // 60, "ten of a burst of sixty are left"
+    assert told(FRESH, Ending.ANSWERED, used={MINUTE: 540}).meters == FRESH.meters
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,8 @@ def test_a_late_refusal_without_a_time_waits_as_long_as_the_first() -> None:
     first = told(FRESH, Ending.RATE_LIMITED)
     late = told(first, Ending.RATE_LIMITED, Sent(NOW + SECOND, epoch=0))
     assert late.cooldown_until == NOW + 31 * SECOND
-    assert (late.refusals, late.epoch) == (first.refusals, first.epoch)
+    assert (late.refusals, late.ceiling) == (first.refusals, first.ceiling)
+    assert late.epoch > first.epoch, "who sleeps for a turn before that asks anew"
 
 
 def test_what_was_given_ahead_is_void_after_a_refusal_and_what_was_sent_is_not() -> None:
@@ -248,3 +255,36 @@ def test_what_was_given_ahead_is_void_after_a_refusal_and_what_was_sent_is_not()
     assert (refused.granted, refused.refused_at) == (0, NOW)
     idle = replace(FRESH, tat=NOW - SECOND)
     assert told(idle, Ending.RATE_LIMITED, retry_after=0).tat == NOW - SECOND
+
+
+def test_a_late_refusal_voids_turns_only_where_it_makes_the_cooldown_longer() -> None:
+    first = told(FRESH, Ending.RATE_LIMITED, retry_after=1)
+    longer = told(first, Ending.RATE_LIMITED, Sent(NOW + SECOND // 3, epoch=0), retry_after=10)
+    assert longer.epoch == first.epoch + 1
+    assert longer.cooldown_until == NOW + SECOND // 3 + 10 * SECOND
+    shorter = told(longer, Ending.RATE_LIMITED, Sent(NOW + SECOND // 2, epoch=0), retry_after=1)
+    assert shorter == longer
+
+
+def test_a_block_page_for_a_request_from_before_opens_the_breaker_too_but_once() -> None:
+    refused = told(FRESH, Ending.RATE_LIMITED, retry_after=1)
+    blocked = told(refused, Ending.BLOCKED, Sent(epoch=0))
+    assert blocked.circuit(NOW) is Circuit.OPEN
+    assert told(blocked, Ending.BLOCKED, Sent(epoch=0)) == blocked
+
+
+def test_an_outage_that_says_how_long_is_waited_for() -> None:
+    down = told(FRESH, Ending.UNAVAILABLE, retry_after=40)
+    assert (down.cooldown_until, down.failures) == (NOW + 40 * SECOND, 1)
+    assert down.distance(TUNING) == FRESH.spacing, "it is no refusal"
+
+
+def test_a_retry_after_beyond_a_day_is_a_day() -> None:
+    assert told(FRESH, Ending.RATE_LIMITED, retry_after=1e9).cooldown_until == NOW + 86400 * SECOND
+
+
+def test_a_probe_is_given_up_only_after_the_longest_request() -> None:
+    longest = Timeouts().escalated(99)
+    assert TUNING.probe > timedelta(seconds=longest.connect + longest.read)
+    slow = Settings(connect_timeout=100, read_timeout=500)
+    assert slow.tuning.probe >= timedelta(seconds=600)

@@ -147,6 +147,35 @@ def test_a_days_credits_that_are_used_up_hold_until_the_next_day() -> None:
     assert found.possible_at == used.day.until > NOW
 
 
+def test_before_midnight_no_turn_is_given_for_the_day_after() -> None:
+    one = state(RateLimit(1000, HOUR, 1), budget=Budget(1000))
+    used, _ = turns(one, 1)
+    assert used.day is not None
+    late = used.day.until - SECOND
+    near = take(used, late).states[0]
+    found = reserve([near], Wish(longest=LONG), late, TUNING)
+    assert isinstance(found, Held), "its turn is after midnight"
+    assert found.look_at == used.day.until < found.possible_at
+    assert near.day is not None
+    assert near.day.left(late) == 998
+
+
+def test_what_a_clock_that_was_ahead_left_behind_is_settled() -> None:
+    ahead = NOW + 86400 * SECOND
+    one = state(RateLimit(60, MINUTE, 2), spacing=0.8, budget=Budget(2))
+    left, _ = turns(one, 2, now=ahead)
+    first = take(left)
+    assert first.at <= NOW + left.meters[0].pace.interval
+    assert first.states[0].day is not None
+    assert first.states[0].day.left(NOW) == 1
+    held = replace(one, cooldown_until=NOW + 9 * 86400 * SECOND)
+    found = reserve([held], Wish(), NOW, TUNING)
+    assert isinstance(found, Held)
+    assert found.possible_at == NOW + 86400 * SECOND, "no provider says more than a day"
+    proper = replace(one, cooldown_until=NOW + 86400 * SECOND, granted_at=NOW + 3600 * SECOND)
+    assert proper.sane(NOW, 3600 * SECOND) == proper
+
+
 def test_another_timeframe_of_the_same_instrument_comes_after_a_third_of_the_spacing() -> None:
     first = take(yahoo()).states[0]
     assert take(first).at == NOW + int(0.8 * SECOND)
@@ -161,6 +190,13 @@ def test_after_refusals_a_following_request_keeps_the_whole_distance_and_the_quo
     assert take(first, follows=True).at == NOW + eased.distance(TUNING) > NOW + SECOND
     spent, _ = turns(state(RateLimit(60, MINUTE, 1), spacing=0.5), 1)
     assert take(spent, follows=True).at == NOW + spent.meters[0].pace.interval
+
+
+def test_once_the_rate_is_back_all_is_as_it_was_before_the_refusal() -> None:
+    back = replace(yahoo(), ceiling=SECOND, age=1000 * SECOND)
+    first = take(back).states[0]
+    assert (first.ceiling, first.age) == (0, 0)
+    assert take(first, follows=True).at < NOW + int(0.3 * SECOND)
 
 
 def test_no_turn_lies_inside_a_cooldown_and_the_burst_does_not_eat_it() -> None:

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from marketdata_pipeline.domain.errand import Errand, Priority
-from marketdata_pipeline.domain.gate import Attempt, Ending
+from marketdata_pipeline.domain.gate import Attempt, Ending, Turn
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     Blocked,
@@ -20,6 +20,7 @@ from marketdata_pipeline.errors import (
     ProviderTimeout,
     RateLimited,
     SplitContradicted,
+    StoreError,
     Unavailable,
     UnknownSymbol,
 )
@@ -83,6 +84,26 @@ def test_an_ending_may_be_said_where_nothing_is_raised() -> None:
     with turn_taken(gate, FrozenClock(), ERRAND) as sent:
         sent.ending = Ending.BLOCKED
     assert gate.attempts == [Attempt(Ending.BLOCKED)]
+
+
+class Forgetful(OpenGate):
+    """A gate whose catalog takes no word."""
+
+    def report(self, turn: Turn, attempt: Attempt) -> None:
+        super().report(turn, attempt)
+        raise StoreError("the catalog is busy")
+
+
+def test_where_the_catalog_takes_no_word_the_answer_and_the_error_still_count(
+    log_lines: Lines,
+) -> None:
+    gate, clock = Forgetful(), FrozenClock()
+    with turn_taken(gate, clock, ERRAND, AAPL):
+        pass
+    with pytest.raises(Unavailable, match="down"), turn_taken(gate, clock, ERRAND, AAPL):
+        raise Unavailable("down")
+    assert [one.ending for one in gate.attempts] == [Ending.ANSWERED, Ending.UNAVAILABLE]
+    assert len(log_lines("request not reported")) == 2
 
 
 def test_without_a_turn_nothing_begins_and_nothing_is_reported() -> None:

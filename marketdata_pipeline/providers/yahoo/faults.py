@@ -31,6 +31,8 @@ from marketdata_pipeline.providers.yahoo.pages import OK
 
 NAME = "yahoo"
 TOO_MANY_REQUESTS = 429
+SAYING_WHEN = frozenset({TOO_MANY_REQUESTS, 503})
+"""The statuses that may say when to come back (RFC 9110, 10.2.3; RFC 6585, 4)."""
 PROXY_NEEDED = 407
 LONGEST_WAIT = timedelta(days=1)
 """A Retry-After beyond it is taken for this much."""

@@ -45,7 +45,7 @@ from marketdata_pipeline.providers.yahoo.faults import NAME
 from marketdata_pipeline.providers.yahoo.rows import Asked
 
 UNSAID_WAIT = timedelta(seconds=30)
-"""When to come back after a 429 that does not say; the governor waits as long."""
+"""When to come back after a 429 that does not say, as far as a single request can tell."""
 
 _CHART = re.compile(r"https://query[12]\.finance\.yahoo\.com/v8/finance/chart/.+")
 _COOKIE_OR_CRUMB = ("https://fc.yahoo.com", "/v1/test/getcrumb")
@@ -207,8 +207,9 @@ class YahooSession(Session[Response]):
     def _read(self, call: Call, response: Response, sent: Sent) -> None:
         headers = dict(response.headers)
         call.origin = self._endpoint.origin(headers)
-        if response.status_code == faults.TOO_MANY_REQUESTS:
+        if response.status_code in faults.SAYING_WHEN:
             sent.retry_after = faults.retry_after(headers, self._clock.wall_now())
+        if response.status_code == faults.TOO_MANY_REQUESTS:
             raise self._refused(call.series, sent.retry_after)
         location = str(response.headers.get("Location") or "")
         call.chart = faults.chart_in(response.status_code, response.content, call.series, location)

@@ -117,6 +117,16 @@ def test_a_429_stops_everybody_until_the_time_it_names(
     assert len(server.seen) == 1
 
 
+def test_an_outage_that_says_how_long_it_lasts_is_told_to_all(clock: FrozenClock) -> None:
+    gate = OpenGate()
+    with (
+        serving(Canned(b"busy", 503, {"Retry-After": "40"})) as server,
+        pytest.raises(Unavailable),
+    ):
+        server.yahoo(clock, gate).fetch(AAPL, WEEK)
+    assert [one.retry_after for one in gate.attempts] == [timedelta(seconds=40)]
+
+
 def test_without_a_turn_nothing_is_sent(clock: FrozenClock) -> None:
     gate = OpenGate(shut=RateLimited("no turn", retry_at=clock.wall))
     with serving(GOOD) as server, pytest.raises(RateLimited, match="no turn") as caught:
@@ -168,7 +178,7 @@ def test_what_is_reported_took_from_sending_to_the_whole_reply() -> None:
             return self.wall
 
     gate = OpenGate()
-    with serving(Canned(b"", 503), GOOD) as server:
+    with serving(Canned(b"", 500), GOOD) as server:
         yahoo = server.yahoo(Ticking(), gate)
         with pytest.raises(Unavailable):
             yahoo.fetch(AAPL, WEEK)

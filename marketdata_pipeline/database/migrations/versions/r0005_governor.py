@@ -118,7 +118,7 @@ def _create_flights() -> None:
 
 
 def downgrade() -> None:
-    """The slowest limit of each provider stays; a provider that is held back stays so."""
+    """The log of requests and used credits are lost; turns taken and cooldowns stay."""
     meters = op.get_bind().execute(sa.text("SELECT * FROM meters")).mappings().all()
     before = _taken_out()
     op.create_table(
