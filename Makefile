@@ -14,8 +14,14 @@ RUN := .venv/run.stamp
 DEV := .venv/dev.stamp
 ARCTICDB := .venv/arcticdb/stamp
 PINS := pyproject.toml constraints.txt setup.py
+# Tests write and sync thousands of small files: into memory, where a machine has some gigabytes for
+# that, none waits for a disk. `make test TMPDIR=/tmp` has them written elsewhere.
+MEMORY := $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 {print $$6}')
+TMPDIR ?= $(or $(MEMORY),/tmp)
 # As many workers as there are cores, up to four; random order is pytest-randomly's default.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+PYTEST := TMPDIR='$(TMPDIR)' $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+# The many programs that tests start would compile the package anew, each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Written so that even Python 2 can read it and be refused.
 define REFUSE_PYTHON

@@ -125,7 +125,11 @@ def test_the_home_is_made_here_unless_somebody_names_it(marketdata: Terminal) ->
     assert found.sentence().startswith(f"no home at {Path.cwd() / '.marketdata'};")
 
 
-@pytest.mark.parametrize("command", [("init",), ("init", "--demo"), ("quickstart",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [("init",), pytest.param(("init", "--demo"), marks=pytest.mark.proof), ("quickstart",)],
+    ids=" ".join,
+)
 def test_a_home_that_cannot_be_made_leaves_nothing(
     tmp_path: Path,
     marketdata: Terminal,

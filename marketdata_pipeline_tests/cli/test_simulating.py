@@ -176,7 +176,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 
 
 def test_a_demo_starts_two_weeks_before_the_end_of_the_bars() -> None:
-    assert market_start(History.RECORDED) == market_start(History.MIXED) == START
+    assert market_start(History.RECORDED) == START
 
 
 def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> None:

@@ -20,6 +20,7 @@ from marketdata_pipeline_tests.defs.stage import Choosy, Stage, failure
 
 THING = dg.AssetKey("thing")
 PARTS = dg.StaticPartitionsDefinition([str(number) for number in range(400)])
+ERRORS = (ValueError("no"), KeyboardInterrupt(), dg.Failure("no"))
 Body = Callable[[Report], Iterator[dg.AssetMaterialization]]
 
 
@@ -114,7 +115,15 @@ def test_a_run_that_reports_nothing_stores_nothing(instance: dg.DagsterInstance)
     assert _stored(instance) == {}
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), dg.Failure("no")])
+@pytest.mark.parametrize(
+    ("instance", "error"),
+    [
+        *(("postgres", error) for error in ERRORS),
+        ("sqlite", ERRORS[0]),
+        *(pytest.param("sqlite", error, marks=pytest.mark.proof) for error in ERRORS[1:]),
+    ],
+    indirect=["instance"],
+)
 def test_what_was_reported_before_the_body_fails_is_stored(
     instance: dg.DagsterInstance, error: BaseException
 ) -> None:

@@ -449,13 +449,11 @@ def machine_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], No
 
 def test_the_machines_zone_changes_nothing(machine_zone: Callable[[str], None]) -> None:
     said = []
-    for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
+    for zone in ("America/New_York", "Asia/Tokyo"):
         machine_zone(zone)
-        assert (
-            time.tzname[0] == {"UTC": "UTC", "America/New_York": "EST", "Asia/Tokyo": "JST"}[zone]
-        )
+        assert time.tzname[0] == {"America/New_York": "EST", "Asia/Tokyo": "JST"}[zone]
         said.append(all_that_is_said())
-    assert said[0] == said[1] == said[2]
+    assert said[0] == said[1]
 
 
 # What exchange_calendars is known to get wrong with a pandas that it does not know

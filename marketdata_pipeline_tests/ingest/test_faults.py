@@ -51,6 +51,7 @@ WHOLE = "whole"
 """No error, and nothing is lacking."""
 
 Expected = type[MarketDataError] | str
+LIKE_500 = (501, 502, 504)
 CASES: list[tuple[Fault, Expected]] = [
     (Fault("drop"), REPLIED),
     (Fault("drop", dates=FRIDAY), REPLIED),
@@ -168,7 +169,14 @@ def befallen(stage: Stage, fault: Fault, *expected: Expected) -> None:
     stage.world.home.engine.dispose()
 
 
-@pytest.mark.parametrize(("fault", "expected"), [*CASES, *SINGLE], ids=named)
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        pytest.param(*case, marks=[pytest.mark.proof] if case[0].status in LIKE_500 else [])
+        for case in (*CASES, *SINGLE)
+    ],
+    ids=named,
+)
 def test_into_an_empty_store_a_fault_brings_no_wrong_bar_and_is_mended(
     fault: Fault, expected: Expected, simulator: Simulator, tmp_path: Path
 ) -> None:
