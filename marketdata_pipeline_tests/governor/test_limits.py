@@ -13,6 +13,31 @@ from marketdata_pipeline.providers.registry import PROVIDERS
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
+FIGURES = {
+    "yahoo": ([(2000, 3600, 200)], None),
+    "binance": ([(6000, 60, 300)], None),
+    "coingecko": ([(100, 60, 5)], 322),
+    "alphavantage": ([(1, 1, 1)], 25),
+    "fmp": ([(300, 60, 10)], 250),
+    "tiingo": ([(50, 3600, 10)], 1000),
+    "massive": ([(5, 60, 1)], None),
+    "alpaca": ([(200, 60, 20)], None),
+    "ibkr": ([(60, 600, 5), (5, 2, 3)], None),
+}
+"""Requests, seconds, burst; credits a day: whoever changes one has looked it up again."""
+
+
+def test_the_figures_are_those_that_were_looked_up() -> None:
+    found = {
+        name: (
+            [(each.requests, each.window.total_seconds(), each.burst) for each in one.limits.rates],
+            one.limits.budget and one.limits.budget.credits,
+        )
+        for name, one in LIMITS.items()
+    }
+    assert found == FIGURES
+
+
 def test_every_provider_that_can_be_asked_has_its_limits() -> None:
     assert set(PROVIDERS) <= set(LIMITS)
 
