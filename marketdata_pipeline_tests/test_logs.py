@@ -20,8 +20,13 @@ STORE = "marketdata_pipeline.store.chunks"
 @pytest.fixture(autouse=True)
 def nothing_is_left_set_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(logs, "_secrets", set())
-    handlers = logging.root.handlers[:]
+    handlers = [one for one in logging.root.handlers if one.name != "marketdata"]
+    _reset(handlers)  # other tests set up what they run as well
     yield
+    _reset(handlers)
+
+
+def _reset(handlers: list[logging.Handler]) -> None:
     logging.root.handlers[:] = handlers
     structlog.reset_defaults()
     for name in ("", ".providers", ".store"):

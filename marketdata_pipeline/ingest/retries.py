@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.errors import (
+    CircuitOpen,
     CredentialsRefused,
     MalformedReply,
     ProviderError,
@@ -112,7 +113,7 @@ class Retries:
         """What ``attempt`` returns; it is called with ``errand``, then with ``errand.again()``.
 
         Raises:
-            ProviderError: that of the last attempt; any other exception at once.
+            ProviderError: that of the last request; any other exception at once.
         """
         attempts = _Attempts(self, errand)
         retrying = Retrying(
@@ -120,7 +121,12 @@ class Retries:
             wait=attempts.upcoming,
             sleep=self.clock.sleep,
         )
-        return retrying(lambda: attempt(attempts.errand))
+        try:
+            return retrying(lambda: attempt(attempts.errand))
+        except CircuitOpen as error:
+            if attempts.last is None:
+                raise
+            raise attempts.last from error  # it says more than that it failed too often
 
 
 @dataclass(slots=True, eq=False)
@@ -130,6 +136,7 @@ class _Attempts:
     retries: Retries
     errand: Errand
     failures: list[str] = field(default_factory=list)
+    last: ProviderError | None = None
     wait: float = 0.0
 
     def goes_on(self, error: BaseException) -> bool:
@@ -137,6 +144,7 @@ class _Attempts:
         if not isinstance(error, ProviderError) or _unsent(error):
             return False
         self.failures.append(error.category)
+        self.last = error
         wait = self._next(wait_after(self.failures, self.retries.waits))
         if wait is None:
             self._tell(error, None)

@@ -194,6 +194,7 @@ def test_a_dead_simulator_is_one_sentence_of_a_backfill(
 ) -> None:
     port = free_port()
     monkeypatch.setenv("MARKETDATA_SIMULATOR_PORT", str(port))
+    monkeypatch.setenv("MARKETDATA_RETRY_WAITS", "0.1,0.1,0.1,0.1,0.1")
     found = marketdata("backfill", "AAPL", "-t", "1d")
     assert found.err == (
         f"marketdata: 1 of 1 series failed: the simulator at http://127.0.0.1:{port} does not "

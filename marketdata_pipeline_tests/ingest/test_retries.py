@@ -205,3 +205,33 @@ def test_no_wait_goes_by_without_the_clock() -> None:
     with pytest.raises(Unavailable):
         middling(clock).run(Failing(*[Unavailable("down")] * 9), ERRAND)
     assert clock.wall_now() - before == timedelta(seconds=57)
+
+
+def test_where_the_last_of_its_failures_opened_the_breaker_that_failure_is_told() -> None:
+    clock = FrozenClock()
+    shut = CircuitOpen("failed too often", retry_at=clock.wall, provider="yahoo")
+    errors: list[ProviderError] = [Unavailable("its name leads nowhere"), shut]
+
+    def attempt(_errand: Errand) -> None:
+        raise errors.pop(0)
+
+    with pytest.raises(Unavailable, match="its name leads nowhere") as told:
+        Retries(clock).run(attempt, Errand())
+    assert told.value.__cause__ is shut
+    errors[:] = [shut]
+    with pytest.raises(CircuitOpen):
+        Retries(clock).run(attempt, Errand())
+
+
+def test_nobody_tries_again_after_the_end_of_the_errand() -> None:
+    clock = FrozenClock()
+    tried: list[int] = []
+
+    def attempt(errand: Errand) -> None:
+        tried.append(errand.attempt)
+        raise Unavailable("down")
+
+    until = clock.wall + timedelta(seconds=3.5)
+    with pytest.raises(Unavailable):
+        Retries(clock).run(attempt, Errand(until=until))
+    assert tried == [1, 2], "the third would come after four seconds"
