@@ -14,6 +14,9 @@ from marketdata_pipeline.governor.state import State
 
 LONGEST_WAIT = timedelta(days=1)
 """A longer Retry-After is taken for this much."""
+TELLING = 2
+"""So many attempts of one request count for the breaker: the others say nothing of the provider
+that these did not, and a single broken symbol must not stop all requests."""
 _FEWEST_OUTCOMES = 20
 """A share of fewer requests says nothing."""
 
@@ -127,6 +130,8 @@ def _served(state: State, turn: Turn) -> State:
 
 
 def _failed(state: State, turn: Turn, now: int, tuning: Tuning) -> State:
+    if turn.errand.attempt > TELLING and not turn.probe:
+        return state
     failures = state.failures + 1
     if turn.probe or failures >= tuning.failures:
         return replace(_opened(state, now, tuning), failures=failures)

@@ -31,6 +31,7 @@ class Sent:
     now: int = NOW
     epoch: int | None = None
     probe: bool = False
+    attempt: int = 1
 
 
 NOW_SENT = Sent()
@@ -45,7 +46,7 @@ def told(
     used: Mapping[timedelta, int] | None = None,
 ) -> State:
     epoch = state.epoch if sent.epoch is None else sent.epoch
-    turn = Turn("x", epoch, Errand(), probe=sent.probe)
+    turn = Turn("x", epoch, Errand(attempt=sent.attempt), probe=sent.probe)
     wait = None if retry_after is None else timedelta(seconds=retry_after)
     return heed(state, turn, Attempt(ending, retry_after=wait, used=used or {}), sent.now, TUNING)
 
@@ -142,6 +143,19 @@ def test_five_failures_in_a_row_open_the_breaker(ending: Ending) -> None:
     opened = told(state, ending)
     assert opened.opened_until == NOW + 300 * SECOND
     assert opened.epoch > state.epoch, "turns that were given ahead are void"
+
+
+def test_one_request_that_fails_again_and_again_stops_no_others() -> None:
+    state = FRESH
+    for _ in range(2):  # two broken symbols, tried six times each
+        for attempt in range(1, 7):
+            state = told(state, Ending.UNAVAILABLE, Sent(attempt=attempt))
+    assert (state.circuit(NOW), state.failures) == (Circuit.CLOSED, 4)
+    third = told(state, Ending.UNAVAILABLE)
+    assert third.circuit(NOW) is Circuit.OPEN, "it is the provider"
+    probing = replace(third, opened_until=NOW)
+    again = told(probing, Ending.UNAVAILABLE, Sent(NOW + 1, attempt=6, probe=True))
+    assert again.circuit(NOW + 1) is Circuit.OPEN
 
 
 @pytest.mark.parametrize(
