@@ -142,6 +142,8 @@ def page_of(home: Path, port: int, simulator: int, log: Path) -> Iterator[Page]:
     """`marketdata ui` on a home, from its first answer to the block's end."""
     env = {
         **os.environ,
+        "MARKETDATA_RETRY_WAITS": "0.1,0.1,0.1,0.1,0.1",  # symbols that stay broken, and the
+        "MARKETDATA_BREAKER_OPEN": "1",  # breaker that some of them open, cost no minutes here
         "MARKETDATA_HOME": str(home),
         "MARKETDATA_SIMULATOR_PORT": str(simulator),
         "MARKETDATA_YAHOO_REQUESTS_PER_HOUR": "100000",
