@@ -125,27 +125,35 @@ def _costs(storage: str, scale: Scale, catalogs: Catalogs) -> Iterator[Figure]:
     with _opened(catalogs.gate(storage, _FREE), SystemClock()) as opened:
         _timed(opened, 20)
         rounds = [_timed(opened, scale.turns) for _ in range(scale.rounds)]
-    milliseconds = 1e3 * np.array([np.quantile(one, 0.95, axis=0) for one in rounds])
-    bare, turn, both = (tuple(map(float, one)) for one in milliseconds.T)
+    bare, turn, both = (
+        tuple(1e3 * float(np.quantile(one[:, column], 0.95)) for one in rounds)
+        for column in range(3)
+    )
     yield Figure(f"one UPDATE in a transaction, {storage}, p95", bare, "ms")
-    for name, took in (("a turn", turn), ("a turn and its report", both)):
+    for column, name, took in ((3, "a turn", turn), (4, "a turn and its report", both)):
         ratio = tuple(a / b for a, b in zip(took, bare, strict=True))
+        cpu = tuple(1e3 * float(one[:, column].mean()) for one in rounds)
         yield Figure(f"{name}, {storage}, p95", took, "ms", _MOST_MS)
         yield Figure("... / one UPDATE", ratio, "x")
+        yield Figure("... its CPU, mean, without the server's", cpu, "ms")
 
 
 def _timed(opened: _Opened, count: int) -> np.ndarray:
-    """Seconds of an UPDATE, a turn, and a turn with its report, by turns; a row each."""
+    """Seconds of an UPDATE, of a turn, of a turn with its report, by turns; a row each.
+
+    Behind them the CPU seconds of the latter two, on which others at work have little influence.
+    """
     rows = []
     for _ in range(count):
         started = time.perf_counter()
         with writing(opened.engine) as connection:
             connection.execute(opened.update)
-        updated = time.perf_counter()
+        updated, idle = time.perf_counter(), time.process_time()
         turn = opened.gate.turn(Errand())
-        came = time.perf_counter()
+        came, cpu = time.perf_counter() - updated, time.process_time() - idle
         opened.gate.report(turn, _ANSWERED)
-        rows.append((updated - started, came - updated, time.perf_counter() - updated))
+        both = time.perf_counter() - updated, time.process_time() - idle
+        rows.append((updated - started, came, both[0], cpu, both[1]))
     return np.array(rows)
 
 
