@@ -18,6 +18,7 @@ from _client import Plan
 from _gates import Answer, Ccxt, Ours, Pyrate, Sleep, written
 
 CLIENTS = 8
+_PATIENCE = 10.0
 _PROGRAM = Path(__file__).with_name("_client.py")
 _ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Who forks had better have no threads."""
@@ -72,13 +73,15 @@ class Crew:
 
     def _ask(self, what: str) -> list[Any]:
         if self.child.stdin is not None:
-            print(what, file=self.child.stdin, flush=True)
+            with suppress(BrokenPipeError):  # then there is no answer either
+                print(what, file=self.child.stdin, flush=True)
         return self._heard()
 
     def _heard(self) -> list[Any]:
         line = self.child.stdout.readline() if self.child.stdout is not None else ""
         if not line:
-            raise RuntimeError("clients ended by themselves; standard error says why")
+            code = self.child.wait(_PATIENCE)
+            raise RuntimeError(f"the clients of {self.plan.gate} ended by themselves, with {code}")
         said: list[Any] = json.loads(line)
         return said
 

@@ -60,7 +60,7 @@ class Scale:
     counted_from: float
 
 
-QUICK = Scale((Known(20, 2, 1), Known(10, 1, 1, by_ceiling=True)), 5, 1)
+QUICK = Scale((Known(20, 2, 1), Known(10, 1, 1, by_ceiling=True)), 4, 1)
 FULL = Scale((Known(600, 60, 8), Known(10, 1, 1, by_ceiling=True)), 180, 60)
 """The quick form has the same rate in a window of 2 s, of which the spread takes more."""
 

@@ -59,7 +59,7 @@ class Scale:
 
 
 FULL = Scale((120, 30, 90), 60, 600, 180, 1, all_of_ours=True)
-QUICK = Scale((20, 5, 15), 2, 5, 3, 5, all_of_ours=False)
+QUICK = Scale((20, 5, 15), 2, 4, 2, 5, all_of_ours=False)
 """A window of 2 s with a sixth of the requests. A Retry-After is whole seconds, of which each then
 is half a window, so the quick form has no aims."""
 
