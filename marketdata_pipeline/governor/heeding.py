@@ -55,12 +55,16 @@ def heed(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tuning) -
 def slowed(state: State, outcomes: int, failed: int, now: int, tuning: Tuning) -> State:
     """The state where so many of the last outcomes were failures: slower above a share.
 
-    At most once in the time that it takes to come back from it.
+    At most once in the time that it takes to come back from it. Where no spacing is configured or
+    learned it is slower than requests came of late. What a limit asks in the long run says nothing
+    of that: inside a burst they come faster, and a limit that is all burst asks for nearly its
+    whole window between two.
     """
+    present = state.distance(tuning) or refused_at(0, state.granted, now - state.refused_at)
     few = outcomes < _FEWEST_OUTCOMES or failed <= tuning.failure_share * outcomes
-    if few or now - state.eased_at < micros(tuning.plateau):
+    if few or not present or now - state.eased_at < micros(tuning.plateau):
         return state
-    return replace(state, ceiling=_present(state, tuning), age=0, eased_at=now)
+    return replace(state, ceiling=present, age=0, eased_at=now)
 
 
 def set_aside(state: State, now: int, tuning: Tuning) -> State:
@@ -111,16 +115,14 @@ def _refused(state: State, turn: Turn, attempt: Attempt, now: int, tuning: Tunin
 
 
 def _ceiling(state: State, now: int, tuning: Tuning) -> int:
-    """The spacing that was too fast: twice the present one where the probe was refused too."""
-    present = _present(state, tuning)
+    """The spacing that was too fast: twice the present one where the probe was refused too.
+
+    Where none is configured and none was learned, the present one is that of the fastest limit.
+    """
+    present = state.distance(tuning) or min(one.pace.interval for one in state.meters)
     if state.refusals:
         return 2 * present
     return refused_at(present, state.granted, now - state.refused_at)
-
-
-def _present(state: State, tuning: Tuning) -> int:
-    """Where no spacing is configured and none was learned, that of the fastest limit."""
-    return state.distance(tuning) or min(one.pace.interval for one in state.meters)
 
 
 def _served(state: State, turn: Turn) -> State:

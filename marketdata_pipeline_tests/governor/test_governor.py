@@ -532,8 +532,8 @@ def test_a_turn_given_before_the_breaker_opened_is_not_used(still: Governor) -> 
 
 def test_many_failures_among_the_last_hundred_slow_it_down(governor: Governor) -> None:
     gate = governor.gate("yahoo", max_wait=LONG)
-    turn = gate.turn(URGENT)
     for number in range(30):
+        turn = gate.turn(URGENT)
         gate.report(turn, Attempt(Ending.UNAVAILABLE, 500) if number % 4 == 3 else OK)
     (found,) = governor.turns()
     assert found.circuit is Circuit.CLOSED

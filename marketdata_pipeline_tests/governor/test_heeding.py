@@ -218,6 +218,16 @@ def test_too_many_failures_among_the_last_slow_it_down_once_in_a_while(
     )
 
 
+def test_failures_inside_a_burst_slow_down_what_was_sent_and_not_to_the_pace_of_the_limit() -> None:
+    window = 3600 * SECOND
+    burst = RateLimit(100_000, timedelta(hours=1), 100_000)  # else its turns are an hour apart
+    bare = State("x", 0, (Meter(window, pace_of(burst)),))
+    busy = granted(bare, 100, SECOND // 10)
+    state = slowed(busy, 100, 50, NOW + 10 * SECOND, TUNING)
+    assert SECOND // 10 < state.distance(TUNING) < SECOND // 8
+    assert slowed(bare, 100, 50, NOW, TUNING) == bare, "how fast it was is not known"
+
+
 def test_what_the_provider_says_is_used_is_believed() -> None:
     state = told(FRESH, Ending.ANSWERED, used={MINUTE: 590, timedelta(hours=1): 1})
     free_at = state.meters[0].earliest(1) - NOW
