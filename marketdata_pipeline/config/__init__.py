@@ -24,14 +24,14 @@ from marketdata_pipeline.config.values import (
     LEVELS,
     MOST_PORT,
     TIMEFRAMES,
+    Days,
     Level,
+    Seconds,
     as_absolute,
     as_database,
-    as_days,
     as_environment,
     as_lower,
     as_pairs,
-    as_seconds,
     as_timeframes,
     known_components,
     setting,
@@ -112,7 +112,7 @@ class Settings(Asking):
     instruments_at_once: int = setting(
         3, "Instruments that one run asks for at the same time.", "1 to 32", ge=1, le=32
     )
-    batch_seconds: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    batch_seconds: Seconds = setting(
         timedelta(minutes=5),
         "Seconds after which a run over a list of series begins no further one; the next goes on.",
         "seconds, 0 or more; 0: it always does all of them",
@@ -139,40 +139,40 @@ class Settings(Asking):
         ge=0,
         le=1000,
     )
-    refresh_delay: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    refresh_delay: Seconds = setting(
         timedelta(minutes=30),
         "Seconds after the close before daily bars are asked for; intraday ones after at most 300.",
         "seconds, 0 or more",
         ge=timedelta(0),
     )
-    superseded_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+    superseded_kept: Days = setting(
         timedelta(days=7),
         "Days for which a value that a later one replaced before it was final can still be read.",
         "days, 0 or more",
         said="`7`",
         ge=timedelta(0),
     )
-    file_grace: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    file_grace: Seconds = setting(
         timedelta(hours=1),
         "Seconds for which a bar file that nothing names any more is kept for those who read it.",
         "seconds, 60 or more",
         ge=timedelta(seconds=60),
     )
-    untracked_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+    untracked_kept: Days = setting(
         timedelta(days=30),
         "Days for which the bars of an instrument stay after it is no longer tracked.",
         "days, 0 or more",
         said="`30`",
         ge=timedelta(0),
     )
-    request_log_kept: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+    request_log_kept: Days = setting(
         timedelta(days=7),
         "Days for which each request to a provider stays in the log.",
         "days, 1 or more",
         said="`7`",
         ge=timedelta(days=1),
     )
-    dagster_retention: Annotated[timedelta, BeforeValidator(as_days)] = setting(
+    dagster_retention: Days = setting(
         timedelta(days=30),
         "Days for which Dagster's runs and events stay, but for those that a status is read from.",
         "days, 0 or more; 0 keeps all of them",

@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings
 from marketdata_pipeline.config.values import (
     MOST_CONNECTIONS,
     MOST_WAITS,
+    Seconds,
     as_lower,
-    as_seconds,
     as_waits,
     setting,
 )
@@ -23,7 +23,7 @@ from marketdata_pipeline.domain.tuning import Tuning
 class Asking(BaseSettings):
     """A part of the settings; see ``Settings``."""
 
-    turn_wait: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    turn_wait: Seconds = setting(
         timedelta(minutes=10),
         "Seconds that a request waits for its turn before the rest of its run fails.",
         "seconds, 0 or more",
@@ -35,7 +35,7 @@ class Asking(BaseSettings):
     yahoo_burst: int = setting(
         200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
     )
-    yahoo_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    yahoo_spacing: Seconds = setting(
         timedelta(seconds=0.8),
         "Least seconds between two requests to Yahoo, inside a burst too; a home that replays asks "
         "its simulator without them.",
@@ -43,7 +43,7 @@ class Asking(BaseSettings):
         ge=timedelta(0),
         le=timedelta(seconds=30),
     )
-    cooldown: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    cooldown: Seconds = setting(
         timedelta(seconds=30),
         "Seconds without requests after a 429 that does not say how long to wait.",
         "seconds, 0 to 86400",
@@ -57,7 +57,7 @@ class Asking(BaseSettings):
             "one of exponential, linear",
         )
     )
-    cooldown_longest: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    cooldown_longest: Seconds = setting(
         timedelta(minutes=5),
         "The most of them; also the seconds without requests after a page that turns this address "
         "away.",
@@ -68,14 +68,14 @@ class Asking(BaseSettings):
     breaker_failures: int = setting(
         5, "Failures in a row after which nobody asks a provider.", "1 to 1000", ge=1, le=1000
     )
-    breaker_open: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    breaker_open: Seconds = setting(
         timedelta(minutes=5),
         "Seconds until one request tries whether the provider is back.",
         "seconds, 0 to 86400",
         ge=timedelta(0),
         le=timedelta(days=1),
     )
-    slowest_spacing: Annotated[timedelta, BeforeValidator(as_seconds)] = setting(
+    slowest_spacing: Seconds = setting(
         timedelta(seconds=30),
         "The most seconds between two requests that a provider's refusals lead to.",
         "seconds, 1 to 86400",

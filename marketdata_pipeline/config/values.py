@@ -8,9 +8,9 @@ import pkgutil
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
@@ -72,6 +72,9 @@ def as_seconds(value: object) -> object:
     return float(value) if isinstance(value, str) else value
 
 
+Seconds = Annotated[timedelta, BeforeValidator(as_seconds)]
+
+
 def as_waits(value: object) -> object:
     """Numbers of seconds out of a list, or out of text with commas; ``none`` is an empty one."""
     if isinstance(value, str):
@@ -90,6 +93,9 @@ def as_waits(value: object) -> object:
 def as_days(value: object) -> object:
     """A stretch of time out of a number of days."""
     return value if isinstance(value, timedelta) else timedelta(days=float(str(value)))
+
+
+Days = Annotated[timedelta, BeforeValidator(as_days)]
 
 
 def as_absolute(path: Path) -> Path:
