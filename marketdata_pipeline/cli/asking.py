@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from marketdata_pipeline.cli.beside import Beside
 from marketdata_pipeline.cli.simulating import listener
 from marketdata_pipeline.config import Settings
-from marketdata_pipeline.config.credentials import load_credentials, stand_ins
+from marketdata_pipeline.config.credentials import credentials_for
 from marketdata_pipeline.database.home import Home, Mode
 from marketdata_pipeline.domain.clock import Clock, SystemClock
 from marketdata_pipeline.domain.contact import ClockReading, Contact, Outcome
@@ -23,7 +23,6 @@ from marketdata_pipeline.domain.gate import Attempt, Gate, Turn, Turns
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import CredentialsRefused, MarketDataError, SettingsError
 from marketdata_pipeline.governor.governor import Governor
-from marketdata_pipeline.logs import redact
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.reading.health.finding import Finding, wrong
@@ -141,11 +140,7 @@ class Asker:
         self, kind: type[Provider], known: Mapping[str, Turns], *, simulated: bool
     ) -> tuple[Credential, ...]:
         """Those that may be used; where the provider has turns, those that have some too."""
-        if simulated:
-            given = stand_ins(kind.keys)
-        else:
-            given = load_credentials(kind.keys, self.settings.environment)
-            redact(one.secret.get_secret_value() for one in given)
+        given = credentials_for(kind.keys, self.settings.environment, simulated=simulated)
         if kind.name not in known:
             return given
         return tuple(one for one in given if one.key(kind.name) in known)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from marketdata_pipeline.config.places import DOTENV, ENVIRONMENT, read_dotenv
 from marketdata_pipeline.domain.credential import Credential
 from marketdata_pipeline.errors import SettingsError
+from marketdata_pipeline.logs import redact
 
 MOST: Final = 9
 """So many keys of one name: the second ends in _2."""
@@ -63,6 +64,23 @@ def find_credentials(names: Iterable[str], environment: str) -> list[Found]:
         if one is not None:
             found.append(_unless_twice(one, found))
     return found
+
+
+def credentials_for(
+    names: Sequence[str], environment: str, *, simulated: bool
+) -> tuple[Credential, ...]:
+    """The keys that a provider may use; from now on no line of the log shows one.
+
+    Where a simulator is asked these are what stands in for them.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    if simulated:
+        return stand_ins(names)
+    given = load_credentials(names, environment)
+    redact(one.secret.get_secret_value() for one in given)
+    return given
 
 
 def load_credentials(names: Iterable[str], environment: str) -> tuple[Credential, ...]:

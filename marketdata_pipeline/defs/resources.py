@@ -12,10 +12,9 @@ from functools import cache, partial
 import dagster as dg
 
 from marketdata_pipeline.config import Settings, load_settings
-from marketdata_pipeline.config.credentials import load_credentials, stand_ins, variables
+from marketdata_pipeline.config.credentials import credentials_for, variables
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.credential import Credential
 from marketdata_pipeline.domain.gate import Gate, Limits, RateLimit, Turns
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.flights import Flights
@@ -149,7 +148,7 @@ class Gates:
             )
         known = limits or _limits(provider, self.settings, replay=replay)
         keys = PROVIDERS[provider].keys if provider in PROVIDERS else ()
-        credentials = _credentials(keys, self.settings, replay=replay)
+        credentials = credentials_for(keys, self.settings.environment, simulated=replay)
         choices = self._governor.register_keys(provider, known, credentials)
         wait = self.settings.turn_wait if max_wait is None else max_wait
         return self._governor.gate(*choices, max_wait=wait)
@@ -244,7 +243,7 @@ def _connected(
     """
     governor = Governor(home.engine, home.clock, settings.tuning)
     replay = home.mode is Mode.REPLAY
-    credentials = _credentials(kind.keys, settings, replay=replay)
+    credentials = credentials_for(kind.keys, settings.environment, simulated=replay)
     if kind.keys and not credentials:
         _tell_that_none_is_set(kind.name, variables(kind.keys[0], settings.environment)[0])
         return None
@@ -264,17 +263,6 @@ def _connected(
         waits_out=len(PROVIDERS) == 1,
     )
     return kind.connected(gate, home.clock, reach)
-
-
-def _credentials(
-    keys: tuple[str, ...], settings: Settings, *, replay: bool
-) -> tuple[Credential, ...]:
-    """The keys that a provider may use; from now on no line of the log shows one."""
-    if replay:
-        return stand_ins(keys)
-    given = load_credentials(keys, settings.environment)
-    redact(one.secret.get_secret_value() for one in given)
-    return given
 
 
 @cache
