@@ -109,6 +109,10 @@ class Turn:
     probe: bool = False
 
 
+LONGEST_RETRY_AFTER = timedelta(days=1)
+"""What a provider says of the time to wait is taken for this much where it is more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """How a request went.

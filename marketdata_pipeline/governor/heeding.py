@@ -6,14 +6,12 @@ Not here: the log of requests (log), reading and writing states (rows). Pure fun
 from dataclasses import replace
 from datetime import timedelta
 
-from marketdata_pipeline.domain.gate import Attempt, Effect, Ending, Turn
+from marketdata_pipeline.domain.gate import LONGEST_RETRY_AFTER, Attempt, Effect, Ending, Turn
 from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.backoff import CURVES
 from marketdata_pipeline.governor.easing import refused_at
 from marketdata_pipeline.governor.state import State
 
-LONGEST_WAIT = timedelta(days=1)
-"""A longer Retry-After is taken for this much."""
 TELLING = 2
 """So many attempts of one request count for the breaker: the others say nothing of the provider
 that these did not, and a single broken symbol must not stop all requests."""
@@ -81,7 +79,7 @@ def _cooled(state: State, until: int, now: int) -> State:
 
 def _told(wait: timedelta) -> int:
     """What a provider says of the time to wait, within reason."""
-    return micros(min(max(wait, timedelta(0)), LONGEST_WAIT))
+    return micros(min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER))
 
 
 def _believed(state: State, attempt: Attempt, now: int) -> State:

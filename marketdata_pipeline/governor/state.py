@@ -6,13 +6,14 @@ Not here: giving turns (reserving), heeding how requests ended (heeding), keepin
 from dataclasses import dataclass, replace
 from typing import Self
 
-from marketdata_pipeline.domain.gate import Circuit
+from marketdata_pipeline.domain.gate import LONGEST_RETRY_AFTER, Circuit
 from marketdata_pipeline.domain.tuning import Tuning, micros
 from marketdata_pipeline.governor.budget import Day
 from marketdata_pipeline.governor.easing import spacing_at
 from marketdata_pipeline.governor.gcra import Meter
 
-_DAY = 86_400_000_000
+_LONGEST = micros(LONGEST_RETRY_AFTER)
+"""No breaker is open for longer either: its setting says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,14 @@ class State:
 
         Else a clock that was ahead for a moment would keep all waiting until it is caught up.
         """
-        if (
-            max(self.granted_at - farthest, self.cooldown_until - _DAY, self.opened_until - _DAY)
-            <= now
-        ):
+        held = max(self.cooldown_until, self.opened_until) - _LONGEST
+        if max(self.granted_at - farthest, held) <= now:
             return self
         return replace(
             self.voided(now),
             granted_at=min(self.granted_at, now),
-            cooldown_until=min(self.cooldown_until, now + _DAY),
-            opened_until=min(self.opened_until, now + _DAY),
+            cooldown_until=min(self.cooldown_until, now + _LONGEST),
+            opened_until=min(self.opened_until, now + _LONGEST),
             probe_until=min(self.probe_until, now),
             day=None if self.day is None else self.day.sane(now),
         )

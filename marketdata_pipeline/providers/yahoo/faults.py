@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from pydantic import ValidationError
 
+from marketdata_pipeline.domain.gate import LONGEST_RETRY_AFTER
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import (
@@ -34,8 +35,6 @@ TOO_MANY_REQUESTS = 429
 SAYING_WHEN = frozenset({TOO_MANY_REQUESTS, 503})
 """The statuses that may say when to come back (RFC 9110, 10.2.3; RFC 6585, 4)."""
 PROXY_NEEDED = 407
-LONGEST_WAIT = timedelta(days=1)
-"""A Retry-After beyond it is taken for this much."""
 
 _WORDED = frozenset({OK, 400, 404, 422})
 """The statuses that Yahoo's chart service says something with; any other is an outage, a block."""
@@ -87,14 +86,14 @@ def retry_after(headers: Mapping[str, str | None], wall_now: datetime) -> timede
     found = (headers[name] for name in headers if name.lower() == "retry-after")
     text = (next(found, None) or "").strip()
     if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
+        return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
-    return min(max(until - wall_now, timedelta()), LONGEST_WAIT)
+    return min(max(until - wall_now, timedelta()), LONGEST_RETRY_AFTER)
 
 
 def of_transport(code: int, text: str, series: Series, unanswered: str) -> ProviderError:
