@@ -142,6 +142,9 @@ class RowsGate:
         said of the provider, and so of each; and a probe that was refused has failed for each.
         """
         fresh = turn.epoch == sum(one.epoch for one in states)
+        slower = fresh and attempt.ending.effect is Effect.FAILED
+        window = self.tuning.window
+        lately = log.failed_of_last(connection, turn.key, window) if slower else (0, 0)
         heeded = []
         for one in states:
             own = Turn(turn.key, one.epoch if fresh else -1, turn.errand, turn.series, turn.probe)
@@ -151,9 +154,8 @@ class RowsGate:
                     continue
                 told = replace(attempt, ending=Ending.UNAVAILABLE, retry_after=None)
             after = heed(one, own, told, now, self.tuning)
-            if fresh and attempt.ending.effect is Effect.FAILED:
-                outcomes, failed = log.failed_of_last(connection, turn.key, self.tuning.window)
-                after = slowed(after, outcomes, failed, now, self.tuning)
+            if slower:
+                after = slowed(after, *lately, now, self.tuning)
             heeded.append((one, after))
         if attempt.ending is Ending.CREDENTIALS:
             before, after = heeded[-1]

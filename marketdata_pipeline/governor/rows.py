@@ -82,14 +82,24 @@ def locked(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[i
     Raises:
         StoreError: one of them is not registered.
     """
-    for key in sorted(set(keys)):
-        connection.execute(_lock(postgres=is_postgres(connection)), {"of": key})
-    return _read(connection, clock, keys)
+    if is_postgres(connection):  # SQLite's transaction locked all of the catalog when it began
+        for key in sorted(set(keys)):
+            connection.execute(_lock(), {"of": key})
+    return looked_at(connection, clock, keys)
 
 
 def looked_at(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
     """The same without a lock: what is true at this moment."""
-    return _read(connection, clock, keys)
+    postgres = is_postgres(connection)
+    now = 0 if postgres else to_micros(clock.wall_now())
+    states = []
+    for key in keys:
+        rows = connection.execute(_state(postgres=postgres), {"of": key}).mappings().all()
+        if not rows:
+            raise StoreError(f"the governor does not know {key}; register its limits first")
+        now = max(now, int(rows[0]["wall"] or 0))
+        states.append(_state_of([dict(one) for one in rows]))
+    return now or wall_micros(connection, clock), states
 
 
 def known(connection: Connection) -> list[str]:
@@ -129,19 +139,6 @@ def save(connection: Connection, before: State, after: State) -> None:
         connection.execute(one, values)
 
 
-def _read(connection: Connection, clock: Clock, keys: Sequence[str]) -> tuple[int, list[State]]:
-    postgres = is_postgres(connection)
-    now = 0 if postgres else to_micros(clock.wall_now())
-    states = []
-    for key in keys:
-        rows = connection.execute(_state(postgres=postgres), {"of": key}).mappings().all()
-        if not rows:
-            raise StoreError(f"the governor does not know {key}; register its limits first")
-        now = max(now, int(rows[0]["wall"] or 0))
-        states.append(_state_of([dict(one) for one in rows]))
-    return now or wall_micros(connection, clock), states
-
-
 def _state_of(rows: list[dict[str, Any]]) -> State:
     first = rows[0]
     day = None
@@ -159,10 +156,8 @@ def _state_of(rows: list[dict[str, Any]]) -> State:
 
 
 @cache
-def _lock(*, postgres: bool) -> Select[Any]:
-    """SQLite's transaction has locked all of the catalog when it began."""
-    found = select(governor.c.key).where(governor.c.key == bindparam("of"))
-    return found.with_for_update() if postgres else found
+def _lock() -> Select[Any]:
+    return select(governor.c.key).where(governor.c.key == bindparam("of")).with_for_update()
 
 
 @cache
