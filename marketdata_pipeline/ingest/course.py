@@ -43,19 +43,20 @@ class Course:
     Attributes:
         within: the time after which no further series is begun; None: there is none.
         share: of failures because of a provider above which none is; 1: none ends it.
+        until: the wall instant at which that time is over; None: it never is.
     """
 
     clock: Clock
     within: timedelta | None = None
     share: float = 1.0
-    _began: datetime = field(init=False)
+    until: datetime | None = field(init=False)
     _done: int = 0
     _failed: int = 0
     _over: str = ""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self._began = self.clock.wall_now()
+        self.until = None if self.within is None else self.clock.wall_now() + self.within
 
     def note(self, error: MarketDataError | None) -> None:
         """One more series is done, with or without an error; one that is not done counts not."""
@@ -79,6 +80,8 @@ class Course:
         """
         if self._over:
             raise NotDone(self._over)
-        if self.within is not None and self.clock.wall_now() - self._began >= self.within:
+        if self.within is None or self.until is None:
+            return
+        if self.clock.wall_now() >= self.until:
             seconds = self.within.total_seconds()
             raise NotDone(f"not begun within {seconds:.0f} s of its run; the next one goes on")

@@ -91,15 +91,14 @@ class Updater:
         # Every thread needs it: two that import a package at once can lock each other out. Source:
         # python/cpython issue 83065 (parent package and submodule, up to Python 3.12).
         import_module("pyarrow.parquet")
-        if ends_within is not None:
-            errand = replace(errand, until=self.clock.wall_now() + ends_within)
-        load = partial(self._starts, errand=errand)
+        course = Course(self.clock, ends_within, failure_share)
+        load = partial(self._starts, errand=replace(errand, until=course.until or errand.until))
         batch = Batch(
             catalog=self.catalog,
             judge=self.judge,
             clock=self.clock,
             flights=self.flights,
-            course=Course(self.clock, ends_within, failure_share),
+            course=course,
             load=load,
             starts=load(series),
             since={one.instrument: one.since for one in self.tracking.all()},
