@@ -20,6 +20,20 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def kept_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """One in a folder: a schedule's context takes no other. Making it takes a second or two."""
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as made:
+        yield made
+
+
+@pytest.fixture
+def scheduling_instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """An instance without runs, for schedules."""
+    kept_instance.wipe()
+    return kept_instance
+
+
 @pytest.fixture
 def stage(tmp_path: Path, instance: dg.DagsterInstance) -> Iterator[Stage]:
     """An empty home behind Dagster, with partition keys of the three stocks that have truth."""

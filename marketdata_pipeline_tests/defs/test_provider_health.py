@@ -50,20 +50,6 @@ def gates(home: Home) -> Gates:
     return Gates(load_settings(home=home.folder, **rate), home)
 
 
-@pytest.fixture(scope="module")
-def kept_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """One in a folder: a schedule's context takes no other. Making it takes a second or two."""
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as made:
-        yield made
-
-
-@pytest.fixture
-def ticking(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance without runs, for schedules."""
-    kept_instance.wipe()
-    return kept_instance
-
-
 class Opened:
     """Stands where the resource does that reads the settings."""
 
@@ -242,33 +228,35 @@ def _ticked(gates: object, instance: dg.DagsterInstance) -> dg.RunRequest | dg.S
     return one
 
 
-def test_a_look_is_due_once_a_provider_was_asked(gates: Gates, ticking: dg.DagsterInstance) -> None:
-    assert _ticked(Opened(gates), ticking) == dg.SkipReason("no provider was asked yet")
+def test_a_look_is_due_once_a_provider_was_asked(
+    gates: Gates, scheduling_instance: dg.DagsterInstance
+) -> None:
+    assert _ticked(Opened(gates), scheduling_instance) == dg.SkipReason("no provider was asked yet")
     ask(gates, Ending.ANSWERED)
-    assert isinstance(_ticked(Opened(gates), ticking), dg.RunRequest)
-    assert look(Opened(gates), ticking).success
+    assert isinstance(_ticked(Opened(gates), scheduling_instance), dg.RunRequest)
+    assert look(Opened(gates), scheduling_instance).success
     skipped = dg.SkipReason("no provider was asked since the last look")
-    assert _ticked(Opened(gates), ticking) == skipped
+    assert _ticked(Opened(gates), scheduling_instance) == skipped
     ask(gates, Ending.TIMEOUT)
-    assert isinstance(_ticked(Opened(gates), ticking), dg.RunRequest)
+    assert isinstance(_ticked(Opened(gates), scheduling_instance), dg.RunRequest)
 
 
 @pytest.mark.parametrize(("job", "skipped"), [("health_update", True), ("bars_update", False)])
 def test_one_look_at_a_time(
-    gates: Gates, ticking: dg.DagsterInstance, job: str, *, skipped: bool
+    gates: Gates, scheduling_instance: dg.DagsterInstance, job: str, *, skipped: bool
 ) -> None:
     from marketdata_pipeline.definitions import defs
 
     ask(gates, Ending.ANSWERED)
     under_way = defs.resolve_job_def(job)
-    ticking.create_run_for_job(under_way, status=dg.DagsterRunStatus.STARTED)
-    found = _ticked(Opened(gates), ticking)
+    scheduling_instance.create_run_for_job(under_way, status=dg.DagsterRunStatus.STARTED)
+    found = _ticked(Opened(gates), scheduling_instance)
     assert (found == dg.SkipReason("the last look is still under way")) == skipped
 
 
-def test_a_schedule_without_a_home_says_so(ticking: dg.DagsterInstance) -> None:
+def test_a_schedule_without_a_home_says_so(scheduling_instance: dg.DagsterInstance) -> None:
     with pytest.raises(dg.Failure, match="no home here"):
-        _ticked(NoHome(), ticking)
+        _ticked(NoHome(), scheduling_instance)
 
 
 def test_of_old_looks_only_the_newest_stays(

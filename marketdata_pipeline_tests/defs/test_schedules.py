@@ -16,18 +16,10 @@ from marketdata_pipeline_tests.ingest.world import days, walk
 SATURDAY = datetime(2024, 3, 16, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def kept_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """One in a folder: a schedule's context takes no other. Making it takes a second or two."""
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as made:
-        yield made
-
-
 @pytest.fixture
-def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    """An instance without runs."""
-    kept_instance.wipe()
-    return kept_instance
+def instance(scheduling_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The stage's: one that a schedule's context takes."""
+    return scheduling_instance
 
 
 @pytest.fixture(autouse=True)
