@@ -125,7 +125,7 @@ class Databases:
         return self._run(name, _SHAPE) if self._run(name, there) == [(True,)] else None
 
     def _delete_rows(self, name: str) -> None:
-        tables = [f"DELETE FROM {one.name}" for one in reversed(metadata.sorted_tables)]  # noqa: S608
+        tables = [f"DELETE FROM {one.name}" for one in reversed(metadata.sorted_tables)]  # noqa: S608 - names of ours
         self._run(name, *tables, _COUNT_FROM_ONE)
 
     def _clear(self, name: str) -> None:

@@ -23,4 +23,4 @@ def test_the_curves_are_what_their_names_say() -> None:
 
 def test_each_curve_can_be_chosen_by_setting() -> None:
     for name in CURVES:
-        assert Settings(cooldown_curve=name).tuning.curve == name  # type: ignore[arg-type]
+        assert Settings(cooldown_curve=name).tuning.curve == name  # type: ignore[arg-type] # any text

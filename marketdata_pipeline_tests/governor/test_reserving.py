@@ -33,7 +33,7 @@ def yahoo() -> State:
 
 
 def take(one: State, now: int = NOW, **wish: object) -> Given:
-    found = reserve([one], Wish(**{"longest": LONG, **wish}), now, TUNING)  # type: ignore[arg-type]
+    found = reserve([one], Wish(**{"longest": LONG, **wish}), now, TUNING)  # type: ignore[arg-type] # of any field
     assert isinstance(found, Given), found
     return found
 
