@@ -81,7 +81,7 @@ def _instrument_row(numbered: tuple[int, Instrument]) -> Row:
 
 def _tracked_row(numbered: tuple[int, Instrument]) -> Row:
     frames = ",".join(map(str, Timeframe))
-    return {"instrument_id": numbered[0], "timeframes": frames, "tracked_at": numbered[0]}
+    return {"instrument_id": numbered[0], "timeframes": frames, "first_tracked_at": numbered[0]}
 
 
 def _series_row(number: int, instrument: int, series: Series) -> Row:

@@ -1,7 +1,7 @@
 """The catalog's tables. Instants are microseconds since 1970-01-01T00:00Z in 64 bits.
 
-Not here: those of requests and turns (governing), and how a database gets from one revision of
-them to the next (migrations).
+Not here: those of requests and turns (governing) and of events (happening), and how a database
+gets from one revision of them to the next (migrations).
 Ids are AUTOINCREMENT: SQLite gives the id of a deleted last row to the next one otherwise, and
 whoever remembered the old id would then change a stranger's row. Each reference has an index: both
 databases look for those who refer to a row before it is deleted, one row at a time.
@@ -23,14 +23,14 @@ from sqlalchemy import (
     text,
 )
 
-from marketdata_pipeline.database import governing
+from marketdata_pipeline.database import happening
 from marketdata_pipeline.database.columns import count, micros, ref, row_id, string
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision, oldest first; the last is the one that this code works with."""
 
-metadata = governing.metadata
-"""With the tables of both modules."""
+metadata = happening.metadata
+"""With the tables of all three modules."""
 
 home = Table(
     "home",
@@ -67,14 +67,24 @@ instruments = Table(
     sqlite_autoincrement=True,
 )
 
+_HELD = text("holders > 0")
 tracked_instruments = Table(
     "tracked_instruments",
     metadata,
     ref("instrument_id", "instruments.id", primary_key=True),
     string("timeframes"),  # spellings with commas between, in the order of the grid
     micros("since", nullable=True),  # NULL: each timeframe's default depth
-    micros("tracked_at"),
+    micros("first_tracked_at"),
+    micros("last_tracked_at"),
     micros("untracked_at", nullable=True),
+    Column("by_hand", Boolean, nullable=False),  # somebody said so, whether it is held or not
+    count("holders"),  # portfolios that hold it, or what needs it
+    micros("released_at", nullable=True),  # since when it was held and is not any more
+    micros("last_update", nullable=True),
+    CheckConstraint("holders >= 0", name="holders"),
+    Index(
+        "ix_tracked_instruments_held", "instrument_id", sqlite_where=_HELD, postgresql_where=_HELD
+    ),
 )
 
 series = Table(

@@ -244,7 +244,7 @@ def _instruments(connection: Connection) -> list[Instrument]:
         select(instruments.c.key)
         .join_from(tracked_instruments, instruments)
         .where(tracked.untracked_at.is_(None))
-        .order_by(tracked.tracked_at, tracked.instrument_id)
+        .order_by(tracked.first_tracked_at, tracked.instrument_id)
     )
     others = (
         select(instruments.c.key)

@@ -27,13 +27,13 @@ class Tracked:
     Attributes:
         timeframes: in the order of the grid.
         since: from which instant on; None: each timeframe's usual depth, all there is for days.
-        tracked_at: wall instant since when it is tracked; None: now.
+        first_tracked_at: wall instant since when it is tracked; None: now.
     """
 
     instrument: Instrument
     timeframes: tuple[Timeframe, ...]
     since: datetime | None = None
-    tracked_at: datetime | None = None
+    first_tracked_at: datetime | None = None
 
 
 class Tracking:
@@ -70,7 +70,7 @@ class Tracking:
     def all(self) -> list[Tracked]:
         """Every tracked instrument, in the order of tracking."""
         order = _tracked().order_by(
-            tracked_instruments.c.tracked_at, tracked_instruments.c.instrument_id
+            tracked_instruments.c.first_tracked_at, tracked_instruments.c.instrument_id
         )
         with reading(self._engine) as connection:
             return [_value(row) for row in connection.execute(order)]
@@ -88,8 +88,11 @@ class Tracking:
             "instrument_id": known,
             "timeframes": ",".join(map(str, merged.timeframes)),
             "since": None if merged.since is None else to_micros(merged.since),
-            "tracked_at": to_micros(merged.tracked_at or now),
+            "first_tracked_at": to_micros(merged.first_tracked_at or now),
+            "last_tracked_at": to_micros(now),
             "untracked_at": None,
+            "by_hand": True,
+            "holders": 0,
         }
         upsert(connection, tracked_instruments, ("instrument_id",), [row])
         return merged
@@ -97,11 +100,11 @@ class Tracking:
 
 def _merged(before: Tracked | None, asked: Tracked, now: datetime) -> Tracked:
     """What is tracked once ``asked`` is added to ``before``."""
-    frames, since, at = set(asked.timeframes), asked.since, asked.tracked_at or now
+    frames, since, at = set(asked.timeframes), asked.since, asked.first_tracked_at or now
     if before is not None:
         frames |= set(before.timeframes)
         since = None if since is None or before.since is None else min(since, before.since)
-        at = before.tracked_at or at
+        at = before.first_tracked_at or at
     grid = tuple(one for one in Timeframe if one in frames)
     return Tracked(asked.instrument, grid, since, at)
 
@@ -124,5 +127,5 @@ def _value(row: Row[*tuple[Any, ...]]) -> Tracked:
         Instrument.parse(row.key),
         tuple(Timeframe.parse(one) for one in row.timeframes.split(",")),
         None if row.since is None else from_micros(row.since),
-        from_micros(row.tracked_at),
+        from_micros(row.first_tracked_at),
     )

@@ -113,6 +113,18 @@ _SERIES = {
     "tail": 1024,
 }
 NAME = "0f"
+_TRANSACTION = {
+    "external_id": "a", "portfolio": "main", "instrument": "AAPL", "side": "buy",
+    "quantity": 1 / 3, "price": 0.1, "currency": "USD", "executed_at": 2**53 + 1,
+    "recorded_at": 2**53 + 3, "voided_at": None, "processed_at": None, "rejected": None,
+}  # fmt: skip
+_BACKFILL = {
+    "instrument": "AAPL", "timeframes": "1d,1wk", "start": None, "end": None,
+    "status": "in_progress", "priority": 0, "retry_after": 0, "attempts": 1, "setbacks": 2,
+    "launch": 3, "batch": "1:3", "asked_at": 4, "run_id": "f00", "lease_until": 2**53 + 1,
+    "error_category": "timeout", "error_message": "it did not answer", "created_at": 5,
+    "updated_at": 6, "completed_at": None,
+}  # fmt: skip
 ROWS: dict[str, list[dict[str, Any]]] = {
     "home": [
         {"id": 1, "mode": "replay", "history": "recorded", "market_start": 10, "wall_start": 20}
@@ -143,7 +155,22 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "tracked_instruments": [
         {"instrument_id": 1, "timeframes": "1d,1wk", "since": 5, "tracked_at": 6}
-        | {"untracked_at": None}
+        | {"untracked_at": None, "first_tracked_at": 6, "last_tracked_at": 6, "by_hand": True}
+        | {"holders": 0, "released_at": None, "last_update": None}
+    ],
+    "transactions": [
+        {"id": 1, **_TRANSACTION},
+        {"id": 2, **_TRANSACTION, "external_id": "b", "price": None, "currency": None}
+        | {"voided_at": 7, "processed_at": 8, "rejected": "it is none"},
+    ],
+    "holdings": [
+        {"portfolio": "main", "instrument": "AAPL", "quantity": 0.1, "acquired_at": 2**53 + 1}
+        | {"pair": None},
+    ],
+    "backfill_queue": [
+        {"id": 1, **_BACKFILL},
+        {"id": 4, **_BACKFILL, "status": "completed", "completed_at": 2**53 + 1, "start": 3}
+        | {"lease_until": None, "end": 4},
     ],
     "series": [
         {"id": 1, "key": "AAPL|1d", "timeframe": "1d", **_SERIES},

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, ForeignKey, Table, delete, insert, text
 
 from marketdata_pipeline.database.engine import open_engine, writing
 from marketdata_pipeline.database.governing import budgets, flights, governor, meters, requests
+from marketdata_pipeline.database.happening import backfill_queue, transactions
 from marketdata_pipeline.database.metadata import (
     actions,
     chunks,
@@ -84,6 +85,14 @@ REQUEST = {
 }
 FLIGHT = {"instrument": "AAPL", "holder": "", "until": 0, "ended_at": 0}
 
+TRANSACTION = {
+    "external_id": "a", "portfolio": "main", "instrument": "AAPL", "side": "buy", "quantity": 2.5,
+    "executed_at": 10**15, "recorded_at": 10**15,
+}  # fmt: skip
+BACKFILL = {
+    "instrument": "AAPL", "timeframes": "1d", "status": "pending", "priority": 0,
+    "retry_after": 0, "attempts": 0, "setbacks": 0, "launch": 0, "created_at": 1, "updated_at": 1,
+}  # fmt: skip
 CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (home, LIVE, {"id": 2}),
     (home, LIVE, {"mode": "both"}),
@@ -123,6 +132,22 @@ CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (requests, REQUEST, {"attempt": 0}),
     (requests, REQUEST, {"ending": None}),
     (flights, FLIGHT, {"holder": None}),
+    (transactions, TRANSACTION, {"side": "gift"}),
+    (transactions, TRANSACTION, {"quantity": 0}),
+    (transactions, TRANSACTION, {"quantity": float("inf")}),
+    (transactions, TRANSACTION, {"price": -1}),
+    (transactions, TRANSACTION, {"executed_at": 1_600_000_000}),
+    (transactions, TRANSACTION, {"executed_at": 1_600_000_000_000}),
+    (transactions, TRANSACTION, {"external_id": ""}),
+    (transactions, TRANSACTION, {"portfolio": None}),
+    (transactions, TRANSACTION, {"instrument": "A" * 201}),
+    (transactions, TRANSACTION, {"currency": "US dollars"}),
+    (backfill_queue, BACKFILL, {"status": "done"}),
+    (backfill_queue, BACKFILL, {"status": "completed"}),
+    (backfill_queue, BACKFILL, {"status": "in_progress"}),
+    (backfill_queue, BACKFILL, {"start": 5, "end": 5}),
+    (backfill_queue, BACKFILL, {"priority": 4}),
+    (backfill_queue, BACKFILL, {"attempts": -1}),
 ]
 """A table, a row that it takes, and what turns that row into one that it refuses."""
 
@@ -167,6 +192,8 @@ def test_the_id_of_a_deleted_row_is_never_given_again(
         "chunks": [CHUNK, CHUNK],
         "restatements": [RESTATEMENT, RESTATEMENT],
         "requests": [REQUEST, REQUEST],
+        "transactions": [TRANSACTION, {**TRANSACTION, "external_id": "b"}],
+        "backfill_queue": [BACKFILL, BACKFILL],
     }
     first, second = ({**row} for row in rows[table.name])
     first.pop("id", None)

@@ -31,9 +31,9 @@ def test_what_is_put_is_tracked_in_the_order_of_tracking(tracking: Tracking) -> 
 
 def test_tracking_without_an_instant_starts_now(tracking: Tracking, engine: Engine) -> None:
     found = tracking.put(Tracked(COIN, (D1,)))
-    assert found.tracked_at is not None
+    assert found.first_tracked_at is not None
     if engine.dialect.name == "sqlite":
-        assert found.tracked_at == FrozenClock().wall
+        assert found.first_tracked_at == FrozenClock().wall
 
 
 def test_tracking_again_adds_timeframes_in_the_order_of_the_grid(tracking: Tracking) -> None:
