@@ -29,7 +29,7 @@ from marketdata_pipeline.database.columns import count, micros, ref, row_id, str
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision, oldest first; the last is the one that this code works with."""
 
-metadata = happening.metadata
+metadata = happening.transactions.metadata
 """With the tables of all three modules."""
 
 home = Table(

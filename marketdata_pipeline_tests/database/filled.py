@@ -211,7 +211,8 @@ def fill(connection: Connection, revision: str) -> None:
         rows = [{name: row[name] for name in table.c.keys()} for row in ROWS[table.name]]  # noqa: SIM118
         connection.execute(insert(table), rows)
         if table.name in tables.counted:
-            gone = {**rows[-1], "id": GIVEN} | ({"key": "GONE"} if "key" in table.c else {})
+            named = {one: "GONE" for one in ("key", "external_id") if one in table.c}
+            gone = {**rows[-1], "id": GIVEN, **named}
             connection.execute(insert(table), [gone])
             if connection.dialect.name == "postgresql":
                 raise_sequence = f"SELECT setval('{table.name}_id_seq', {GIVEN})"
