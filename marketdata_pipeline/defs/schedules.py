@@ -7,14 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_pipeline.assembly import Pipeline
 from marketdata_pipeline.defs.assets.provider_health import PROVIDER_HEALTH
 from marketdata_pipeline.defs.maintenance import store_maintenance
-from marketdata_pipeline.defs.resources import (
-    GovernorResource,
-    Pipeline,
-    PipelineResource,
-    failing_clearly,
-)
+from marketdata_pipeline.defs.resources import GovernorResource, PipelineResource, failing_clearly
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import (
     ProviderTimeout,

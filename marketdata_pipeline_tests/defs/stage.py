@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
+from marketdata_pipeline.assembly import Pipeline, Upkeep
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV, ohlcv
-from marketdata_pipeline.defs.resources import Pipeline, Upkeep
 from marketdata_pipeline.defs.schedules import bars_refresh, bars_update
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
@@ -23,6 +23,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
 from marketdata_pipeline.governor.logged import prune
+from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.track import track
 from marketdata_pipeline.orchestrator import INSTRUMENTS
 from marketdata_pipeline.store.compact import Compactor
@@ -49,8 +50,17 @@ class Stage:
     dagster_retention: timedelta = timedelta(days=30)
     raising: bool = False
 
+    @property
+    def queue(self) -> Queue:
+        """The queue of the world's catalog."""
+        return Queue(self.world.home.engine, self.world.clock)
+
     @contextmanager
-    def opened(self) -> Iterator[Pipeline]:
+    def opened(
+        self,
+        *,
+        turn_wait: timedelta | None = None,  # noqa: ARG002 - this world's provider has no gate
+    ) -> Iterator[Pipeline]:
         """What PipelineResource gives."""
         world = self.world
         where = (world.home.engine, world.home.bars, world.clock)
@@ -72,6 +82,7 @@ class Stage:
                 prune_requests=partial(prune, world.home.engine, world.clock),
                 dagster_retention=self.dagster_retention,
             ),
+            queue=self.queue,
         )
 
     def job(self) -> dg.JobDefinition:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from marketdata_pipeline.assembly import Pipeline, assemble
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.governing import governor as table
 from marketdata_pipeline.database.governing import metadata, requests
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs import resources
-from marketdata_pipeline.defs.resources import Gates, Pipeline, assemble
+from marketdata_pipeline.defs.resources import Gates
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import SettingsError

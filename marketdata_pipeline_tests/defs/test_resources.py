@@ -7,10 +7,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from marketdata_pipeline.assembly import assemble
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
-from marketdata_pipeline.defs.resources import PipelineResource, assemble, failing_clearly
+from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.defs.schedules import bars_update
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Gate

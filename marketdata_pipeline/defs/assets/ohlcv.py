@@ -10,11 +10,12 @@ from contextlib import closing, contextmanager
 
 import dagster as dg
 
+from marketdata_pipeline.assembly import Pipeline
 from marketdata_pipeline.defs.checks import check_results, check_specs
 from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID, series_of
-from marketdata_pipeline.defs.resources import Pipeline, PipelineResource, failing_clearly
+from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
