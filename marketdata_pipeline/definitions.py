@@ -13,11 +13,13 @@ from marketdata_pipeline.defs.schedules import (
     health_update,
     weekly_maintenance,
 )
+from marketdata_pipeline.defs.sensors import SENSORS
 
 defs = dg.Definitions(
     assets=[ohlcv, provider_health],
     jobs=[bars_update, health_update, store_maintenance],
     schedules=[bars_refresh, health_refresh, weekly_maintenance],
+    sensors=SENSORS,
     resources={"pipeline": PipelineResource(), "governor": GovernorResource()},
     executor=dg.in_process_executor,
 )

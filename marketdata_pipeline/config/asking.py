@@ -29,6 +29,12 @@ class Asking(BaseSettings):
         "seconds, 0 or more",
         ge=timedelta(0),
     )
+    queue_turn_wait: Seconds = setting(
+        timedelta(seconds=20),
+        "The same for a run that the queue asked for; the rest goes back into the queue.",
+        "seconds, 0 or more",
+        ge=timedelta(0),
+    )
     yahoo_requests_per_hour: int = setting(
         2000, "Requests to Yahoo in any hour, by all processes.", "1 to 100000", ge=1, le=100_000
     )

@@ -11,9 +11,10 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.orchestrator import INSTRUMENTS
 
+KEYS = dg.DynamicPartitionsDefinition(name=INSTRUMENTS)
 GRID = dg.MultiPartitionsDefinition(
     {
-        "instrument": dg.DynamicPartitionsDefinition(name=INSTRUMENTS),
+        "instrument": KEYS,
         "timeframe": dg.StaticPartitionsDefinition([one.key for one in Timeframe]),
     }
 )

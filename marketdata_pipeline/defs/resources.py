@@ -36,15 +36,17 @@ class PipelineResource:
     """Opens the home that the settings name, for as long as a body runs."""
 
     @contextmanager
-    def opened(self, *, turn_wait: timedelta | None = None) -> Iterator[Pipeline]:
-        """The pipeline of the configured home; ``turn_wait`` as for ``assemble``.
+    def opened(self, *, queued: bool = False) -> Iterator[Pipeline]:
+        """The pipeline of the configured home.
+
+        ``queued``: the queue asks again for what has no turn, so that none is waited for long.
 
         Raises:
             BadInput: the settings or the home are not usable.
             StoreError: the database does not answer.
         """
         with opened_home() as (settings, home):
-            yield assemble(settings, home, turn_wait=turn_wait)
+            yield assemble(settings, home, turn_wait=settings.queue_turn_wait if queued else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,7 +36,7 @@ health_update = dg.define_asset_job(
 
 _PASSING = (RateLimited.category, Unavailable.category, ProviderTimeout.category)
 """Why an update failed that the next one may bring to its end."""
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -59,7 +59,7 @@ def bars_refresh(
     context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One config-driven run for every 100 instruments that can have news."""
-    unfinished = dg.RunsFilter(statuses=_UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"})
+    unfinished = dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"})
     if context.instance.get_runs_count(unfinished):
         yield dg.SkipReason("the last refresh is still under way")
         return
@@ -93,7 +93,7 @@ def weekly_maintenance(
     context: dg.ScheduleEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run, unless one is still under way."""
-    unfinished = dg.RunsFilter(job_name=store_maintenance.name, statuses=_UNFINISHED)
+    unfinished = dg.RunsFilter(job_name=store_maintenance.name, statuses=UNFINISHED)
     if context.instance.get_runs_count(unfinished):
         yield dg.SkipReason("a run of store_maintenance is still under way")
         return
@@ -113,7 +113,7 @@ def health_refresh(
     context: dg.ScheduleEvaluationContext, governor: dg.ResourceParam[GovernorResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One look, where there is news."""
-    unfinished = dg.RunsFilter(job_name=health_update.name, statuses=_UNFINISHED)
+    unfinished = dg.RunsFilter(job_name=health_update.name, statuses=UNFINISHED)
     if context.instance.get_runs_count(unfinished):
         yield dg.SkipReason("the last look is still under way")
         return

@@ -70,6 +70,11 @@ def after(
     return _own(errors[0], row, now, patience)
 
 
+def passing(error: MarketDataError) -> bool:
+    """Whether it is nobody's fault: the same backfill, begun later, may come to its end."""
+    return isinstance(error, (RateLimited, NotDone, *_NOBODYS))
+
+
 def delay(setbacks: int, patience: Patience) -> timedelta:
     """How long after a setback that was preceded by so many in a row."""
     return patience.setback * (1 << min(setbacks, _DOUBLINGS))

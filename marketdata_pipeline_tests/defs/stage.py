@@ -59,7 +59,7 @@ class Stage:
     def opened(
         self,
         *,
-        turn_wait: timedelta | None = None,  # noqa: ARG002 - this world's provider has no gate
+        queued: bool = False,  # noqa: ARG002 - this world's provider has no gate
     ) -> Iterator[Pipeline]:
         """What PipelineResource gives."""
         world = self.world
@@ -98,7 +98,7 @@ class Stage:
 
     def by_key(self, key: str) -> dg.ExecuteInProcessResult:
         """The door of Dagster's command line and UI: one partition."""
-        return self._run(partition_key=key)
+        return self.run(partition_key=key)
 
     def by_range(self, first: str, last: str) -> dg.ExecuteInProcessResult:
         """The door of sensors and of --partition-range: a box of partitions in one run."""
@@ -106,7 +106,7 @@ class Stage:
             "dagster/asset_partition_range_start": first,
             "dagster/asset_partition_range_end": last,
         }
-        return self._run(tags=tags)
+        return self.run(tags=tags)
 
     def by_config(self, *series: str, **config: str) -> dg.ExecuteInProcessResult:
         """The door of schedules: series in the run's config, no partition tags."""
@@ -114,9 +114,10 @@ class Stage:
 
     def configured(self, config: dict[str, Any]) -> dg.ExecuteInProcessResult:
         """A run with the op's config."""
-        return self._run(run_config={"ops": {"ohlcv": {"config": config}}})
+        return self.run(run_config={"ops": {"ohlcv": {"config": config}}})
 
-    def _run(self, **how: Any) -> dg.ExecuteInProcessResult:
+    def run(self, **how: Any) -> dg.ExecuteInProcessResult:
+        """A run of the job; the arguments are those of ``execute_in_process``."""
         return self.job().execute_in_process(
             instance=self.instance, raise_on_error=self.raising, **how
         )

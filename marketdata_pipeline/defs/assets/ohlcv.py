@@ -1,43 +1,27 @@
 """The asset ``ohlcv``: one partition a series, one body behind three doors.
 
-Not here: what an update does (ingest) and what a partition's metadata looks like (metadata).
-The doors: partition keys (UI, Dagster's CLI), a range of keys (sensors), a list of series in the
-run's config (schedules, mass work).
+Not here: what a run is asked for (doors), what an update does (ingest) and what a partition's
+metadata looks like (metadata).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import dagster as dg
 
 from marketdata_pipeline.assembly import Pipeline
 from marketdata_pipeline.defs.checks import check_results, check_specs
+from marketdata_pipeline.defs.doors import Asked, OhlcvConfig, through_a_door
 from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
-from marketdata_pipeline.defs.partitions import GRID, series_of
+from marketdata_pipeline.defs.partitions import GRID
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
-from marketdata_pipeline.domain.errand import Errand
-from marketdata_pipeline.domain.ranges import TimeRange, parse_instant
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.progress import Leftover, Progress, RunLog, SeriesDone
 from marketdata_pipeline.store.catalog import Catalog
 
 OHLCV = dg.AssetKey("ohlcv")
-
-
-class OhlcvConfig(dg.Config):
-    """The config door: series to update, and the range, where a run has no partition keys.
-
-    ``series`` are spelled ``AAPL|1d``; ``start`` and ``end`` are ISO dates or instants (UTC where
-    no zone is given), half-open; empty means as tracked.
-    """
-
-    series: list[str] = []
-    start: str = ""
-    end: str = ""
 
 
 @dg.multi_asset(
@@ -63,75 +47,48 @@ def ohlcv(
     pipeline: dg.ResourceParam[PipelineResource],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult]:
     """Bring the run's series up to date; one materialization for each that succeeded."""
-    keyed = context.has_partition_key or context.has_partition_key_range
-    with failing_clearly(), pipeline.opened() as opened:
-        wanted = _wanted(config)
-        asked = _asked(context.partition_keys if keyed else config.series, keyed=keyed)
-        pictures = len(asked) <= opened.picture_limit
+    with (
+        failing_clearly(),
+        pipeline.opened(queued=bool(config.queue)) as opened,
+        through_a_door(context, config, opened) as asked,
+    ):
+        pictures = len(asked.series) <= opened.picture_limit
         behind: list[Outcome] = []
-        log = RunLog(len(asked), opened.clock, opened.waits)
-        updates = opened.updater.update_many(
-            asked,
-            wanted,
-            errand=Errand(run_id=context.run.run_id),
-            ends_within=None if keyed else opened.run_time,
-            failure_share=opened.failure_share,
-        )
-        with (
-            closing(updates) as outcomes,
-            _shown(opened.catalog) as told,
-            materializations(context) as report,
-        ):
-            for outcome in outcomes:
+        log = RunLog(len(asked.series), opened.clock, opened.waits)
+        with _shown(opened.catalog) as told, materializations(context) as report:
+            for outcome in asked.outcomes:
                 _say(context.log, log.lines(outcome))
                 if outcome.error is not None:
                     behind.append(outcome)
-                elif keyed or outcome.rows_new or outcome.unseen:
+                elif asked.keyed or outcome.rows_new or outcome.unseen:
                     store = opened.store if pictures else None
                     told[outcome.series] = outcome.version
                     yield from report(materialization(OHLCV, outcome, store))
             _say(context.log, log.last())
-        yield from _concluded(opened, asked, behind, keyed=keyed)
+        if not asked.series:
+            context.log.info("nothing to do: another run has been at what this one was asked for")
+        yield from _concluded(opened, asked, behind)
 
 
 def _concluded(
-    opened: Pipeline, asked: Sequence[Series], behind: Sequence[Outcome], *, keyed: bool
+    opened: Pipeline, asked: Asked, behind: Sequence[Outcome]
 ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult]:
     """The checks, what is not done, and the run's failure if it failed.
 
-    A keyed run fails for what is not done too: nobody else asks for those partitions. What a
-    config-driven one left is still due, and its next run takes it.
+    A run that a person gave keys to fails for what is not done too: nobody else asks for those
+    partitions. What a config-driven one left is still due, and what the queue asked for is in the
+    queue again: the next run takes it.
     """
     left = [one for one in behind if one.not_done]
     undone = {one.series for one in left}
-    done = [one for one in asked if one not in undone]
+    done = [one for one in asked.series if one not in undone]
     if left:
         yield _not_done(left)
     yield from check_results(OHLCV, opened.updater.judge, done)
-    failed = [one for one in behind if keyed or not one.not_done]
-    allowed = 0.0 if keyed else opened.failure_share
+    failed = asked.failed(behind)
+    allowed = 0.0 if asked.keyed else opened.failure_share
     if len(failed) > allowed * len(done):
-        raise _failure(failed, len(asked if keyed else done))
-
-
-def _asked(keys: Sequence[str], *, keyed: bool) -> list[Series]:
-    asked = list(dict.fromkeys(series_of(keys)))
-    if asked:
-        return asked
-    if keyed:  # Dagster reads AAPL|1d...MSFT|1h as a box that nothing is in, and starts the run
-        raise BadInput(
-            "the range holds no partition; give the timeframe first that is first in "
-            f"{', '.join(map(str, Timeframe))}, and the instrument that was tracked first"
-        )
-    raise BadInput('the run names no series; its config needs e.g. series: ["AAPL|1d"]')
-
-
-def _wanted(config: OhlcvConfig) -> TimeRange | None:
-    if not config.start and not config.end:
-        return None
-    if not (config.start and config.end):
-        raise BadInput("give both start and end, or neither")
-    return TimeRange(parse_instant(config.start), parse_instant(config.end))
+        raise _failure(failed, len(asked.series if asked.keyed else done))
 
 
 @contextmanager
