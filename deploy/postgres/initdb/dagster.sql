@@ -1,0 +1,2 @@
+-- Dagster's own records; the image of Postgres makes the catalog's database by itself.
+CREATE DATABASE dagster;
