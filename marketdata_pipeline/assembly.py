@@ -190,6 +190,9 @@ def limits_of(name: str, settings: Settings, *, replay: bool) -> Limits:
     limits = LIMITS[name].limits
     if name == "yahoo":
         hour = timedelta(hours=1)
-        rate = RateLimit(settings.yahoo_requests_per_hour, hour, settings.yahoo_burst)
-        limits = replace(limits, rates=(rate,), spacing=settings.yahoo_spacing)
+        rates = [RateLimit(settings.yahoo_requests_per_hour, hour, settings.yahoo_burst)]
+        if settings.requests_per_minute is not None:
+            most = settings.requests_per_minute
+            rates.append(RateLimit(most, timedelta(minutes=1), max(1, most // 10)))
+        limits = replace(limits, rates=tuple(rates), spacing=settings.yahoo_spacing)
     return replace(limits, spacing=timedelta(0)) if replay else limits

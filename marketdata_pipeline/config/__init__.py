@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from marketdata_pipeline.config.asking import Asking
+from marketdata_pipeline.config.happening import Happening
 from marketdata_pipeline.config.places import Keys, read_places, spelled
 from marketdata_pipeline.config.values import (
     LEVELS,
@@ -52,12 +53,22 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-class Settings(Asking):
+class Settings(Asking, Happening):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     renamed: ClassVar[Mapping[str, str]] = {}
     """Old key -> new key, without prefix: the old one still works, with a warning."""
+    aliases: ClassVar[Mapping[str, str]] = {
+        "DATABASE_URL": "database_url",
+        "FETCH_INTERVAL_MINUTES": "fetch_interval_minutes",
+        "TRADING_HOURS_ONLY": "trading_hours_only",
+        "MAX_REQUESTS_PER_MINUTE": "requests_per_minute",
+        "BACKFILL_BATCH_SIZE": "backfill_batch",
+        "MAX_BACKFILL_ATTEMPTS": "backfill_attempts",
+        "RETRY_EXPONENTIAL_BASE": "backfill_retry_base",
+    }
+    """Names of an older downloader of ours, without prefix: they still work, with a warning."""
 
     home: Annotated[Path, AfterValidator(as_absolute)] = setting(
         _default_home,
@@ -199,7 +210,7 @@ class Settings(Asking):
     def keys(cls) -> Keys:
         """The keys that exist, without prefix."""
         secret = (name for name, one in cls.model_fields.items() if "Secret" in str(one.annotation))
-        return Keys(tuple(cls.model_fields), tuple(secret), cls.renamed)
+        return Keys(tuple(cls.model_fields), tuple(secret), cls.renamed, cls.aliases)
 
     @classmethod
     def settings_customise_sources(

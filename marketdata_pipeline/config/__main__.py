@@ -51,13 +51,25 @@ none.
 """
 
 
+_ALIASES = """
+## Names of an older system
+
+These still work, in the environment and in `.env`, with a warning. Where the name of today is set
+anywhere, the old one is passed over.
+
+| old name | name of today |
+| --- | --- |
+"""
+
+
 def page() -> str:
     """The whole page as markdown."""
+    old = [f"| `{name}` | `{spelled(key)}` |\n" for name, key in Settings.aliases.items()]
     rows = [
         f"| `{spelled(key)}`<br>{one.description} | {_default(key)} | {_cell(allowed(key))} |"
         for key, one in Settings.model_fields.items()
     ]
-    return _HEAD + "\n".join(rows) + "\n" + _KEYS
+    return _HEAD + "\n".join(rows) + "\n" + _ALIASES + "".join(old) + _KEYS
 
 
 def _cell(text: str) -> str:

@@ -41,6 +41,15 @@ class Asking(BaseSettings):
     yahoo_burst: int = setting(
         200, "Of these, how many may come at once.", "1 to 100000", ge=1, le=100_000
     )
+    requests_per_minute: int | None = setting(
+        None,
+        "Requests to Yahoo in any minute, by all processes, a tenth of them at once; beside those "
+        "in an hour.",
+        "1 to 100000",
+        said="no such limit",
+        ge=1,
+        le=100_000,
+    )
     yahoo_spacing: Seconds = setting(
         timedelta(seconds=0.8),
         "Least seconds between two requests to Yahoo, inside a burst too; a home that replays asks "

@@ -37,11 +37,14 @@ class Keys:
         known: all settings.
         secret: those that a key ending in `_FILE` may point to.
         renamed: old key -> new key; the old one still works, with a warning.
+        aliases: a whole name of an older system, as the environment spells it -> key; it works
+            too, with a warning, where no place has the key itself.
     """
 
     known: tuple[str, ...]
     secret: tuple[str, ...]
     renamed: Mapping[str, str]
+    aliases: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,18 @@ def read_places(keys: Keys) -> list[Place]:
     Raises:
         SettingsError: an unknown key, a file that cannot be read.
     """
-    lines = _ours(read_dotenv())
-    return [
+    lines = read_dotenv()
+    places = [
         _place(keys, ENVIRONMENT, _ours(os.environ)),
-        _place(keys, DOTENV, lines),
+        _place(keys, DOTENV, _ours(lines)),
         _place(keys, TOML, _toml()),
     ]
+    given = {key for place in places for key in place.values}
+    for place, where, all_of_it in zip(
+        places, (ENVIRONMENT, DOTENV), (os.environ, lines), strict=False
+    ):
+        given |= _take_aliases(keys, where, all_of_it, given, place)
+    return places
 
 
 def _ours(given: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -123,6 +132,22 @@ def _place(keys: Keys, where: str, given: Mapping[str, object]) -> Place:
     if unknown:
         raise SettingsError("; ".join(unknown))
     return place
+
+
+def _take_aliases(
+    keys: Keys, where: str, found: Mapping[str, str | None], given: set[str], place: Place
+) -> set[str]:
+    """Add to a place what its old names say of settings that are not given; which those are.
+
+    One that is given is passed over in silence: other programs have a `DATABASE_URL` too.
+    """
+    named = {key: name for name, key in keys.aliases.items() if found.get(name)}
+    taken = set(named) - given
+    for key in sorted(taken):
+        written = f"{named[key]} in {where}" if where else named[key]
+        place.values[_renamed(written, spelled(key), key)] = found[named[key]]
+        place.written[key] = written
+    return taken
 
 
 def _is_foreign(key: str, value: object) -> bool:

@@ -6,13 +6,17 @@ Not here: the settings themselves (config) and where they are written (places).
 import math
 import pkgutil
 import re
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.venues import BY_SUFFIX, CME, CRYPTO, FX, US
 from marketdata_pipeline.errors import BadInput
 
 LEVELS: Final = "one of debug, info, warning, error"
@@ -22,6 +26,7 @@ MOST_CONNECTIONS: Final = 30
 MOST_WAITS: Final = 10
 
 Level = Literal["debug", "info", "warning", "error"]
+Hours = Literal["open", "always"]
 
 
 def as_timeframes(value: object) -> object:
@@ -96,6 +101,78 @@ def as_days(value: object) -> object:
 
 
 Days = Annotated[timedelta, BeforeValidator(as_days)]
+
+
+_CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Weekly:
+    """A time of a weekday, Monday being 0; the zone is said elsewhere."""
+
+    weekday: int
+    at: time
+
+
+def as_time(value: object) -> object:
+    """A time of the day out of ``08:00``."""
+    if isinstance(value, time):  # as TOML has it
+        return value
+    found = _CLOCK.fullmatch(str(value).strip())
+    if found is None:
+        raise ValueError
+    return time(int(found[1]), int(found[2]))
+
+
+def as_weekly(value: object) -> object:
+    """A time of a weekday out of ``Sun 02:00``."""
+    if isinstance(value, Weekly):
+        return value
+    day, _, clock = str(value).strip().lower().partition(" ")
+    at = as_time(clock)
+    if day not in _WEEKDAYS or not isinstance(at, time):
+        raise ValueError
+    return Weekly(_WEEKDAYS.index(day), at)
+
+
+def as_zone(value: str) -> str:
+    """The same name, once there is such a zone."""
+    try:
+        return ZoneInfo(value).key
+    except (KeyError, OSError, ValueError) as error:  # unknown, a folder of them, no name at all
+        raise ValueError from error
+
+
+def as_instruments(value: object) -> object:
+    """Instruments out of a list, or of text with commas, each once; ``none`` is an empty list."""
+    if isinstance(value, str):
+        value = [] if value.strip().lower() == "none" else value.split(",")
+    parts = value if isinstance(value, list | tuple) else [value]
+    try:
+        found = [
+            one if isinstance(one, Instrument) else Instrument.parse(str(one)) for one in parts
+        ]
+    except BadInput as error:
+        raise ValueError(error) from error
+    return tuple(dict.fromkeys(found))
+
+
+def as_hours(value: object) -> object:
+    """A mapping out of ``CALENDAR=open`` or ``CALENDAR=always`` with commas between."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.partition("=") for part in value.split(",")]
+    return {name.strip().upper(): told.strip().lower() for name, _, told in parts}
+
+
+def known_calendars(hours: dict[str, Hours]) -> dict[str, Hours]:
+    """The same, once every name is a calendar of ours."""
+    known = sorted({one.calendar for one in (US, CRYPTO, FX, CME, *BY_SUFFIX.values())})
+    for name in hours:
+        if name not in known:
+            raise ValueError(f"there is no calendar {name!r}, only {', '.join(known)}")
+    return hours
 
 
 def as_absolute(path: Path) -> Path:
