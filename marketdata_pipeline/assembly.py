@@ -3,7 +3,7 @@
 Not here: what they do, and Dagster's resources (defs). For edges only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,14 +13,17 @@ from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.config.credentials import credentials_for, variables
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import Limits, RateLimit
+from marketdata_pipeline.domain.gate import Limits, RateLimit, Turns
+from marketdata_pipeline.domain.tiers import Wishes
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.judge import Judge
+from marketdata_pipeline.ingest.neglected import Neglected
 from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.ingest.refreshes import Refreshes
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.logs import get_logger, redact, setup_logging
 from marketdata_pipeline.providers.base import Provider, Reach
@@ -55,7 +58,10 @@ class Upkeep:
 class Pipeline:
     """An opened home with everything an asset's body needs.
 
-    ``run_time``: after it a run over a list begins no further series; None: it goes on.
+    Attributes:
+        run_time: after it a run over a list begins no further series; None: it goes on.
+        turns: tells how the turns of all providers stand that were ever asked.
+        queue_kept: for how long what is done stays in the queue.
     """
 
     updater: Updater
@@ -71,6 +77,20 @@ class Pipeline:
     upkeep: Upkeep
     queue: Queue
     waits: Waits = field(default_factory=Waits)
+    wishes: Wishes = Wishes()  # noqa: RUF009 - frozen
+    turns: Callable[[], Sequence[Turns]] = tuple
+    queue_kept: timedelta = timedelta(days=30)
+
+    @property
+    def refreshes(self) -> Refreshes:
+        """Which series go now."""
+        where = (self.tracking, self.catalog, self.store, self.clock)
+        return Refreshes(*where, self.refresh_delay, self.wishes, self.turns)
+
+    @property
+    def neglected(self) -> Neglected:
+        """Which series nobody sees to."""
+        return Neglected(self.refreshes, self.queue)
 
 
 @contextmanager
@@ -128,6 +148,20 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
         upkeep=_upkeep(settings, home),
         queue=Queue(home.engine, home.clock),
         waits=waits,
+        wishes=wishes_of(settings),
+        turns=Governor(home.engine, home.clock, settings.tuning).turns,
+        queue_kept=settings.queue_kept,
+    )
+
+
+def wishes_of(settings: Settings) -> Wishes:
+    """How often series are wished to be refreshed."""
+    return Wishes(
+        priority=timedelta(minutes=settings.priority_minutes),
+        other=timedelta(minutes=settings.rest_minutes),
+        again=timedelta(minutes=settings.fetch_interval_minutes),
+        first=frozenset(settings.priority_instruments),
+        always=settings.asked_always,
     )
 
 

@@ -7,18 +7,33 @@ from marketdata_pipeline.defs.assets.provider_health import provider_health
 from marketdata_pipeline.defs.maintenance import store_maintenance
 from marketdata_pipeline.defs.resources import GovernorResource, PipelineResource
 from marketdata_pipeline.defs.schedules import (
-    bars_refresh,
     bars_update,
     health_refresh,
     health_update,
+    refresh_schedules,
     weekly_maintenance,
 )
 from marketdata_pipeline.defs.sensors import SENSORS
+from marketdata_pipeline.defs.tending import (
+    events_cleanup,
+    hourly_check,
+    neglected_check,
+    weekly_cleanup,
+)
+from marketdata_pipeline.defs.times import Times
+
+_TIMES = Times.configured()
 
 defs = dg.Definitions(
     assets=[ohlcv, provider_health],
-    jobs=[bars_update, health_update, store_maintenance],
-    schedules=[bars_refresh, health_refresh, weekly_maintenance],
+    jobs=[bars_update, events_cleanup, health_update, neglected_check, store_maintenance],
+    schedules=[
+        *refresh_schedules(_TIMES),
+        health_refresh,
+        hourly_check,
+        weekly_cleanup(_TIMES),
+        weekly_maintenance,
+    ],
     sensors=SENSORS,
     resources={"pipeline": PipelineResource(), "governor": GovernorResource()},
     executor=dg.in_process_executor,

@@ -1,6 +1,7 @@
 """Schedules: when somebody looks for news, and what that run is given.
 
-Not here: what is due (ingest.due). Schedules ask market time, never the scheduled time.
+Not here: what is due and goes now (ingest.due, ingest.refreshes), what looks after the store, the
+queue and events (maintenance, tending). Schedules ask market time, never the scheduled time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,17 +11,16 @@ import dagster as dg
 from marketdata_pipeline.assembly import Pipeline
 from marketdata_pipeline.defs.assets.provider_health import PROVIDER_HEALTH
 from marketdata_pipeline.defs.maintenance import store_maintenance
-from marketdata_pipeline.defs.resources import GovernorResource, PipelineResource, failing_clearly
-from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.errors import (
-    ProviderTimeout,
-    RateLimited,
-    Unavailable,
-    UnknownSymbol,
+from marketdata_pipeline.defs.resources import (
+    GovernorResource,
+    PipelineResource,
+    failing_clearly,
 )
-from marketdata_pipeline.ingest.due import due_series, resting
+from marketdata_pipeline.defs.times import Times
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.tiers import Tier
+from marketdata_pipeline.ingest.refreshes import Look
 from marketdata_pipeline.ingest.runs import MASS, batches
-from marketdata_pipeline.ingest.track import series_of
 
 bars_update = dg.define_asset_job(
     "bars_update",
@@ -34,8 +34,6 @@ health_update = dg.define_asset_job(
     description="Look at every provider once.",
 )
 
-_PASSING = (RateLimited.category, Unavailable.category, ProviderTimeout.category)
-"""Why an update failed that the next one may bring to its end."""
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -43,40 +41,89 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_FIRST = {"dagster/priority": "5"}
+"""Tags of the runs of the first tier: they pass others that wait."""
+_NAMES = {Tier.PRIORITY: "priority_refresh", Tier.OTHER: "bars_refresh"}
+_Tick = Iterator[dg.RunRequest | dg.SkipReason]
 
 
-@dg.schedule(
-    job=bars_update,
-    cron_schedule="*/15 * * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description=(
-        "Every 15 minutes: intraday series whose session is open, daily and weekly ones after the "
-        "close, holes that are due, what failed for a passing reason. Quotas bound it; a market "
-        "that is closed costs nothing."
-    ),
-)
-def bars_refresh(
-    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One config-driven run for every 100 instruments that can have news."""
-    unfinished = dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/schedule_name": "bars_refresh"})
-    if context.instance.get_runs_count(unfinished):
-        yield dg.SkipReason("the last refresh is still under way")
-        return
-    with failing_clearly(), pipeline.opened() as opened:
-        tracked = series_of(opened.tracking.all())
-        due = _due(opened, tracked)
-    if not due:
-        yield dg.SkipReason(f"none of {len(tracked)} tracked series can have news now")
-        return
-    runs = list(batches(due))
-    for number, batch in enumerate(runs, start=1):
-        yield dg.RunRequest(
-            # Dagster refuses several requests without keys; it looks for one in this tick's runs.
-            run_key=f"{number}/{len(runs)}",
-            run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
-            tags=MASS if len(runs) > 1 else {},
-        )
+def refresh_schedules(times: Times) -> list[dg.ScheduleDefinition]:
+    """The schedules that keep bars up to date."""
+    return [priority_refresh(times), bars_refresh(times), daily_refresh(times)]
+
+
+def bars_refresh(times: Times) -> dg.ScheduleDefinition:
+    """The refresh of all that is not of the first tier."""
+
+    @dg.schedule(
+        name=_NAMES[Tier.OTHER],
+        job=bars_update,
+        cron_schedule=times.other,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=(
+            "All but the first tier: series of which a bar closed meanwhile, daily and weekly ones "
+            "after the close, holes that are due, what failed for a passing reason a quarter of an "
+            "hour ago. As many as the quotas carry beside the first tier, who waits longest first; "
+            "a market that is closed costs nothing."
+        ),
+    )
+    def look(
+        context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+    ) -> _Tick:
+        yield from _refresh(context, pipeline, Tier.OTHER)
+
+    return look
+
+
+def priority_refresh(times: Times) -> dg.ScheduleDefinition:
+    """The refresh of the first tier."""
+
+    @dg.schedule(
+        name=_NAMES[Tier.PRIORITY],
+        job=bars_update,
+        cron_schedule=times.priority,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=(
+            "The same for the first tier, which comes before all others: what portfolios hold, and "
+            "the instruments that MARKETDATA_PRIORITY_INSTRUMENTS names."
+        ),
+    )
+    def look(
+        context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+    ) -> _Tick:
+        yield from _refresh(context, pipeline, Tier.PRIORITY)
+
+    return look
+
+
+def daily_refresh(times: Times) -> dg.ScheduleDefinition:
+    """The daily refresh of everything."""
+
+    @dg.schedule(
+        name="daily_refresh",
+        job=bars_update,
+        cron_schedule=times.daily,
+        execution_timezone=times.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=(
+            "Once a day all tracked series, due or not: whatever is missing of them is asked for. "
+            "What is complete costs no request."
+        ),
+    )
+    def all_of_them(
+        context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+    ) -> _Tick:
+        if _under_way(context, "daily_refresh"):
+            yield dg.SkipReason("the last daily refresh is still under way")
+            return
+        with failing_clearly(), pipeline.opened() as opened:
+            awake = opened.refreshes.awake()
+        if not awake:
+            yield dg.SkipReason("nothing is tracked")
+            return
+        yield from _runs(awake, MASS)
+
+    return all_of_them
 
 
 @dg.schedule(
@@ -129,12 +176,43 @@ def health_refresh(
     yield dg.RunRequest()
 
 
-def _due(opened: Pipeline, tracked: Sequence[Series]) -> list[Series]:
-    market_now = opened.clock.market_now()
-    asleep = resting(opened.catalog.failing(UnknownSymbol.category), opened.clock.wall_now())
-    awake = [one for one in tracked if one not in asleep and one.base not in asleep]
-    reached = opened.store.reached(awake, market_now)
-    due = set(due_series(awake, reached, market_now, delay=opened.refresh_delay))
-    for category in _PASSING:  # an older window of it may be missing behind a newer one
-        due.update(opened.catalog.failing(category))
-    return [one for one in awake if one in due]
+def _refresh(
+    context: dg.ScheduleEvaluationContext, pipeline: PipelineResource, tier: Tier
+) -> _Tick:
+    """One config-driven run for every 100 instruments that go now."""
+    if _under_way(context, _NAMES[tier]):
+        yield dg.SkipReason("the last refresh is still under way")
+        return
+    with failing_clearly(), pipeline.opened() as opened:
+        look = _look(opened, tier)
+    if not look.series:
+        yield dg.SkipReason(_why_not(look))
+        return
+    yield from _runs(look.series, _FIRST if tier is Tier.PRIORITY else {})
+
+
+def _look(opened: Pipeline, tier: Tier) -> Look:
+    return opened.refreshes.look(tier, opened.neglected.queued)
+
+
+def _why_not(look: Look) -> str:
+    if look.due:
+        return f"the quotas carry none of {look.due} series that are due now"
+    return f"none of {look.tracked} tracked series can have news now"
+
+
+def _under_way(context: dg.ScheduleEvaluationContext, name: str) -> bool:
+    """Whether a run of the same schedule is unfinished: they never pile up."""
+    tags = {"dagster/schedule_name": name}
+    return bool(context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=tags)))
+
+
+def _runs(series: Sequence[Series], tags: dict[str, str]) -> Iterator[dg.RunRequest]:
+    runs = list(batches(series))
+    for number, batch in enumerate(runs, start=1):
+        yield dg.RunRequest(
+            # Dagster refuses several requests without keys; it looks for one in this tick's runs.
+            run_key=f"{number}/{len(runs)}",
+            run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
+            tags=MASS | tags if len(runs) > 1 else tags,
+        )

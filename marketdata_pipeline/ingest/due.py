@@ -30,17 +30,20 @@ def due_series(
     intraday bar after at most five minutes of it. Closed markets have no
     closed bar that was not answered, so nothing of them is due.
     """
-    kinds = {one: _calendar_key(one) for one in {each.instrument for each in series}}
-    windows: dict[tuple[str, Timeframe], TimeRange | None] = {}
-    found = []
-    for one in series:
-        kind = kinds[one.instrument], one.timeframe
-        if kind not in windows:
-            windows[kind] = _window(one, market_now, delay)
-        window = windows[kind]
-        if window is not None and _has_news(reached.get(one, Reached()), window):
-            found.append(one)
-    return found
+    windows = _windows(series, market_now, delay)
+    return [one for one, window in windows.items() if _has_news(reached.get(one), window)]
+
+
+def with_holes(
+    series: Sequence[Series],
+    reached: Mapping[Series, Reached],
+    market_now: datetime,
+    *,
+    delay: timedelta,
+) -> list[Series]:
+    """The series with a hole that is due; arguments as above."""
+    windows = _windows(series, market_now, delay)
+    return [one for one, window in windows.items() if _has_hole(reached.get(one), window)]
 
 
 def resting(unknown: Mapping[Series, datetime], wall_now: datetime) -> set[Series]:
@@ -53,6 +56,23 @@ def resting(unknown: Mapping[Series, datetime], wall_now: datetime) -> set[Serie
 
 def _calendar_key(instrument: Instrument) -> str:
     return f"{instrument.asset_class}/{instrument.venue.calendar}"
+
+
+def _windows(
+    series: Sequence[Series], market_now: datetime, delay: timedelta
+) -> dict[Series, TimeRange]:
+    """The window of each series of which any bar closed; made once a calendar and timeframe."""
+    kinds = {one: _calendar_key(one) for one in {each.instrument for each in series}}
+    known: dict[tuple[str, Timeframe], TimeRange | None] = {}
+    found: dict[Series, TimeRange] = {}
+    for one in series:
+        kind = kinds[one.instrument], one.timeframe
+        if kind not in known:
+            known[kind] = _window(one, market_now, delay)
+        window = known[kind]
+        if window is not None:
+            found[one] = window
+    return found
 
 
 def _window(series: Series, market_now: datetime, delay: timedelta) -> TimeRange | None:
@@ -69,7 +89,11 @@ def _window(series: Series, market_now: datetime, delay: timedelta) -> TimeRange
     return TimeRange(end - depth, end)
 
 
-def _has_news(reached: Reached, window: TimeRange) -> bool:
-    if reached.until is None or reached.until < window.end:
+def _has_news(reached: Reached | None, window: TimeRange) -> bool:
+    if reached is None or reached.until is None or reached.until < window.end:
         return True
-    return reached.due is not None and reached.due > window.start
+    return _has_hole(reached, window)
+
+
+def _has_hole(reached: Reached | None, window: TimeRange) -> bool:
+    return reached is not None and reached.due is not None and reached.due > window.start

@@ -6,7 +6,7 @@ Not here: who does them and what becomes of them (launches), and what that means
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from marketdata_pipeline.domain.backfill import Backfill, Status
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import from_micros, to_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros, to_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 
 PRIORITIES = tuple(Priority)
@@ -197,6 +197,18 @@ def open_instruments(connection: Connection, keys: Iterable[str]) -> set[str]:
     """Of these instruments those that a row is waiting for, or that a run is at."""
     statuses = [*OPEN, Status.IN_PROGRESS]
     wanted: Select[Any] = select(_ROW.instrument).distinct().where(_ROW.status.in_(statuses))
+    return set(
+        connection.execute(wanted.where(one_of(connection, _ROW.instrument, keys))).scalars()
+    )
+
+
+def given_up(
+    connection: Connection, clock: Clock, keys: Iterable[str], within: timedelta
+) -> set[str]:
+    """Of these instruments those of which a row was given up in that stretch of wall time."""
+    since = wall_micros(connection, clock) - within // MICROSECOND
+    wanted = select(_ROW.instrument).distinct()
+    wanted = wanted.where(_ROW.status == Status.FAILED, _ROW.updated_at >= since)
     return set(
         connection.execute(wanted.where(one_of(connection, _ROW.instrument, keys))).scalars()
     )

@@ -3,6 +3,7 @@
 Not here: what is fetched for them (ingest), and Dagster's partitions (orchestrator).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, select, update
 
 from marketdata_pipeline.database import retry
-from marketdata_pipeline.database.dialect import upsert, wall_micros
+from marketdata_pipeline.database.dialect import one_of, upsert, wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import instruments, tracked_instruments
 from marketdata_pipeline.domain.clock import Clock
@@ -79,6 +80,30 @@ class Tracking:
         """The instrument as tracked, or None."""
         with reading(self._engine) as connection:
             return _get(connection, instrument)
+
+    def held(self) -> set[Instrument]:
+        """The tracked instruments that a portfolio holds, or that it needs for one that it does."""
+        row = tracked_instruments.c
+        wanted = select(instruments.c.key).join_from(tracked_instruments, instruments)
+        wanted = wanted.where(row.holders > 0, row.untracked_at.is_(None))
+        with reading(self._engine) as connection:
+            return {Instrument.parse(key) for key in connection.execute(wanted).scalars()}
+
+    def updated(self, updated: Iterable[Instrument]) -> None:
+        """These were updated now; nothing happens where one is not known."""
+        keys = sorted({one.key for one in updated})
+        if not keys:
+            return
+
+        def note(connection: Connection) -> None:
+            ours = select(instruments.c.id).where(one_of(connection, instruments.c.key, keys))
+            connection.execute(
+                update(tracked_instruments)
+                .where(tracked_instruments.c.instrument_id.in_(ours))
+                .values(last_update=wall_micros(connection, self._clock))
+            )
+
+        retry.write(self._engine, self._clock, note)
 
     def _put(self, connection: Connection, tracked: Tracked) -> Tracked:
         known = identity.lock_instrument(connection, tracked.instrument)

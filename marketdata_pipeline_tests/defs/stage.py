@@ -14,7 +14,7 @@ import dagster as dg
 
 from marketdata_pipeline.assembly import Pipeline, Upkeep
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV, ohlcv
-from marketdata_pipeline.defs.schedules import bars_refresh, bars_update
+from marketdata_pipeline.defs.schedules import bars_update
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -90,7 +90,6 @@ class Stage:
         definitions = dg.Definitions(
             assets=[ohlcv],
             jobs=[bars_update],
-            schedules=[bars_refresh],
             resources={"pipeline": self},
             executor=dg.in_process_executor,
         )

@@ -6,13 +6,19 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from marketdata_pipeline.defs.schedules import bars_refresh
+from marketdata_pipeline.config import Settings
+from marketdata_pipeline.defs import schedules
+from marketdata_pipeline.defs.times import Times
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import HomeError
 from marketdata_pipeline.ingest.runs import BATCH
 from marketdata_pipeline_tests.defs.stage import YEAR, Choosy, Stage
 from marketdata_pipeline_tests.ingest.world import days, walk
 
+TIMES = Times.of(Settings.model_construct())
+bars_refresh = schedules.bars_refresh(TIMES)
+priority_refresh = schedules.priority_refresh(TIMES)
+daily_refresh = schedules.daily_refresh(TIMES)
 SATURDAY = datetime(2024, 3, 16, 12, tzinfo=UTC)
 
 
@@ -27,9 +33,11 @@ def _after_the_close(stage: Stage) -> None:
     stage.world.clock.advance(timedelta(hours=1))
 
 
-def _looked(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest | dg.SkipReason]:
+def _looked(
+    context: dg.ScheduleEvaluationContext, schedule: dg.ScheduleDefinition = bars_refresh
+) -> list[dg.RunRequest | dg.SkipReason]:
     with context:
-        found = bars_refresh(context)
+        found = schedule(context)
         assert isinstance(found, Iterator)
         return list(found)
 
@@ -40,8 +48,10 @@ def _context(stage: Stage, at: datetime = SATURDAY) -> dg.ScheduleEvaluationCont
     )
 
 
-def _tick(stage: Stage, at: datetime = SATURDAY) -> list[dg.RunRequest | dg.SkipReason]:
-    return _looked(_context(stage, at))
+def _tick(
+    stage: Stage, at: datetime = SATURDAY, schedule: dg.ScheduleDefinition = bars_refresh
+) -> list[dg.RunRequest | dg.SkipReason]:
+    return _looked(_context(stage, at), schedule)
 
 
 def _series(request: dg.RunRequest | dg.SkipReason) -> list[str]:
@@ -70,6 +80,7 @@ def test_a_month_of_minutes_that_broke_off_is_due_before_the_next_bar_closes(
     first = stage.by_config("AAPL|1m")
     assert not first.success
     assert 0 < stage.world.store.read(minutes).index.size < 20 * 390
+    stage.world.clock.wall += timedelta(minutes=15)
     (request,) = _tick(stage)
     assert _series(request) == ["AAPL|1m"]
     provider.after = {}
@@ -158,10 +169,15 @@ def test_a_symbol_that_nobody_knows_rests_for_a_day(stage: Stage, provider: Choo
     assert _series(_tick(stage)[0]) == ["IBM|1d"]
 
 
-def test_a_series_whose_provider_was_down_is_due_at_once(stage: Stage, provider: Choosy) -> None:
+def test_a_series_whose_provider_was_down_is_due_a_quarter_of_an_hour_later(
+    stage: Stage, provider: Choosy
+) -> None:
     provider.down = {"AAPL"}
     stage.track("AAPL")
     stage.by_config("AAPL|1d")
+    stage.world.clock.wall += timedelta(minutes=14)
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+    stage.world.clock.wall += timedelta(minutes=1)
     assert _series(_tick(stage)[0]) == ["AAPL|1d"]
 
 
@@ -223,9 +239,19 @@ def test_a_home_that_cannot_be_opened_fails_the_tick_with_one_sentence(stage: St
         _looked(context)
 
 
-def test_the_schedule_runs_by_itself_every_quarter_of_an_hour() -> None:
-    assert bars_refresh.cron_schedule == "*/15 * * * *"
-    assert bars_refresh.default_status is dg.DefaultScheduleStatus.RUNNING
+@pytest.mark.parametrize(
+    ("schedule", "name", "cron"),
+    [
+        (bars_refresh, "bars_refresh", ["*/5 * * * *"]),
+        (priority_refresh, "priority_refresh", ["*/2 * * * *"]),
+        (daily_refresh, "daily_refresh", "0 8 * * *"),
+    ],
+)
+def test_the_schedules_run_by_themselves_as_often_as_is_wished(
+    schedule: dg.ScheduleDefinition, name: str, cron: str | list[str]
+) -> None:
+    assert (schedule.name, schedule.cron_schedule) == (name, cron)
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def test_weekly_bars_are_due_after_fridays_close_only(stage: Stage) -> None:

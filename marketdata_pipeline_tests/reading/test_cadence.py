@@ -59,12 +59,6 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_the_schedule_looks_as_often_as_is_wished() -> None:
-    from marketdata_pipeline.defs.schedules import bars_refresh
-
-    assert bars_refresh.cron_schedule == f"*/{LOOK // timedelta(minutes=1)} * * * *"
-
-
 @pytest.mark.parametrize(
     ("timeframe", "wished", "requests"),
     [

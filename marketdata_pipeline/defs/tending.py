@@ -1,0 +1,158 @@
+"""Jobs that look after what happens by itself: the hourly check, the weekly cleanup.
+
+Not here: what nobody sees to (ingest.neglected), the queue, what looks after the store
+(maintenance), the times (times).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from marketdata_pipeline.defs.maintenance import UPKEEP
+from marketdata_pipeline.defs.partitions import series_of
+from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
+from marketdata_pipeline.defs.schedules import UNFINISHED
+from marketdata_pipeline.defs.times import Times
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.errors import BadInput
+
+_MOST_RUNS = 500
+_PARTITION = "dagster/partition"
+
+
+@dg.op
+def enqueue_neglected(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Put into the queue what nobody sees to; say so where transactions are not processed."""
+    with failing_clearly(), pipeline.opened() as opened:
+        wanted = opened.neglected.enqueue(series_in_runs(context.instance))
+        late = opened.neglected.unprocessed()
+    series = sum(len(one.timeframes) for one in wanted)
+    context.log.info("put into the queue: series=%d instruments=%d", series, len(wanted))
+    context.add_output_metadata(
+        {
+            "instruments": len(wanted),
+            "series": series,
+            "unprocessed": 0 if late is None else late.transactions,
+        }
+    )
+    if late is not None:
+        context.log.warning(
+            "%d transactions are not processed, the oldest since %s UTC; "
+            "is the daemon running, and transaction_sensor switched on?",
+            late.transactions,
+            f"{late.since:%Y-%m-%d %H:%M}",
+        )
+
+
+@dg.job(tags=UPKEEP)
+def neglected_check() -> None:
+    """Tracked series that nobody sees to go into the queue."""
+    enqueue_neglected()
+
+
+@dg.schedule(
+    job=neglected_check,
+    cron_schedule="0 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=(
+        "Every hour: tracked series that were never asked for, that failed or that have a hole "
+        "that is due, and that no run and no row of the queue is for, go into the queue. "
+        "Transactions that nobody processed are told of."
+    ),
+)
+def hourly_check(
+    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run, where there is something to do or to tell."""
+    unfinished = dg.RunsFilter(job_name=neglected_check.name, statuses=UNFINISHED)
+    if context.instance.get_runs_count(unfinished):
+        yield dg.SkipReason("the last check is still under way")
+        return
+    with failing_clearly(), pipeline.opened() as opened:
+        found = opened.neglected.found(series_in_runs(context.instance))
+        late = opened.neglected.unprocessed()
+    if not found and late is None:
+        yield dg.SkipReason("all tracked series are seen to, all transactions are processed")
+        return
+    yield dg.RunRequest()
+
+
+@dg.op
+def prune_queue(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Remove rows of the queue that were completed longer ago than the setting says."""
+    with failing_clearly(), pipeline.opened() as opened:
+        _tell(context, backfills=opened.queue.prune(opened.queue_kept))
+
+
+@dg.op
+def prune_events(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Remove requests to providers that are logged for longer than the setting says."""
+    with failing_clearly(), pipeline.opened() as opened:
+        _tell(context, requests=opened.upkeep.prune_requests())
+
+
+@dg.job(tags=UPKEEP)
+def events_cleanup() -> None:
+    """Remove what is done with from the queue, and what is old of the log of requests."""
+    prune_queue()
+    prune_events()
+
+
+def weekly_cleanup(times: Times) -> dg.ScheduleDefinition:
+    """The schedule of the cleanup."""
+
+    @dg.schedule(
+        name="weekly_cleanup",
+        job=events_cleanup,
+        cron_schedule=times.cleanup,
+        execution_timezone=times.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=(
+            "Once a week: completed rows of the queue that are old, and the old log of requests, "
+            "are removed."
+        ),
+    )
+    def clean(
+        context: dg.ScheduleEvaluationContext,
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        unfinished = dg.RunsFilter(job_name=events_cleanup.name, statuses=UNFINISHED)
+        if context.instance.get_runs_count(unfinished):
+            yield dg.SkipReason("the last cleanup is still under way")
+            return
+        yield dg.RunRequest()
+
+    return clean
+
+
+def series_in_runs(instance: dg.DagsterInstance) -> set[Series]:
+    """The series that unfinished runs are given, by their config or as a partition."""
+    unfinished = dg.RunsFilter(statuses=UNFINISHED)
+    keys = set[str]()
+    for run in instance.get_runs(filters=unfinished, limit=_MOST_RUNS):
+        keys.update(_configured(run.run_config))
+        keys.update(filter(None, [run.tags.get(_PARTITION)]))
+    return {one for key in keys for one in _parsed(key)}
+
+
+def _configured(config: Mapping[str, Any]) -> list[str]:
+    given = config.get("ops", {}).get("ohlcv", {}).get("config", {})
+    return list(given.get("series", ()))
+
+
+def _parsed(key: str) -> list[Series]:
+    try:
+        return series_of([key])
+    except BadInput:  # a partition of somebody else's asset
+        return []
+
+
+def _tell(context: dg.OpExecutionContext, **counts: int) -> None:
+    context.add_output_metadata(counts)
+    context.log.info(" ".join(f"{name}={number}" for name, number in counts.items()))
