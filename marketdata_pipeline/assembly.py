@@ -148,20 +148,9 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
         upkeep=_upkeep(settings, home),
         queue=Queue(home.engine, home.clock),
         waits=waits,
-        wishes=wishes_of(settings),
+        wishes=settings.wishes,
         turns=Governor(home.engine, home.clock, settings.tuning).turns,
         queue_kept=settings.queue_kept,
-    )
-
-
-def wishes_of(settings: Settings) -> Wishes:
-    """How often series are wished to be refreshed."""
-    return Wishes(
-        priority=timedelta(minutes=settings.priority_minutes),
-        other=timedelta(minutes=settings.rest_minutes),
-        again=timedelta(minutes=settings.fetch_interval_minutes),
-        first=frozenset(settings.priority_instruments),
-        always=settings.asked_always,
     )
 
 

@@ -18,12 +18,14 @@ from marketdata_pipeline.cli.words import (
     amount,
     lasting,
     load_line,
+    pace_line,
     rate_line,
     share,
     turns_line,
     wish_line,
 )
 from marketdata_pipeline.domain.instrument import AssetClass
+from marketdata_pipeline.domain.tiers import Pace
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.orchestrator import Runs, RunState
 from marketdata_pipeline.reading.cadence import Cadence
@@ -94,7 +96,7 @@ def _lines(picture: Picture, width: int, *, short: bool = False) -> int:
         failing = {one.asset_class for one in status.coverage if one.failing}
         cells = 2 * cells + len(failing) + bool(failing and len(kinds) > 1)
     sentence = 1 + len(load_line(status.load)) // min(_WIDTH - _FRAME, width - _FRAME)
-    return rows + (len(status.cadences) + 3 + sentence) + (cells + 3)
+    return rows + (len(status.cadences) + len(status.paces) + 3 + sentence) + (cells + 3)
 
 
 def _width(status: Status) -> int:
@@ -218,7 +220,12 @@ def _cadence(status: Status) -> RenderableType:
         )
     stretched = status.load.stretched is not None
     line = Text(load_line(status.load), style="yellow" if stretched else "green")
-    return Group(table, line)
+    return Group(table, *(_pace(one) for one in status.paces), line)
+
+
+def _pace(one: Pace) -> Text:
+    style = "yellow" if one.stretch > 1 else "green"
+    return Text(pace_line(one), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _behind(one: Cadence) -> Text:

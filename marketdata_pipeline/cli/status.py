@@ -13,7 +13,7 @@ from marketdata_pipeline.cli.reading import overview_table, spelled
 from marketdata_pipeline.cli.screen import Picture, coverage_table, screen
 from marketdata_pipeline.cli.state import State, about, about_line, console, print_json, state_of
 from marketdata_pipeline.cli.watching import HINT, Every, watched
-from marketdata_pipeline.cli.words import load_line, rate_line, turns_line
+from marketdata_pipeline.cli.words import load_line, pace_line, rate_line, turns_line
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.errors import BadInput, MarketDataError
@@ -69,7 +69,9 @@ def _watch(state: State, home: Home, every: float, *, as_json: bool) -> None:
 
 def _look(state: State, home: Home) -> Picture:
     turns = Governor(home.engine, home.clock, state.settings.tuning).turns()
-    found = read_status(home, turns, delay=state.settings.refresh_delay)
+    found = read_status(
+        home, turns, delay=state.settings.refresh_delay, wishes=state.settings.wishes
+    )
     line = about_line(home)
     try:
         return Picture(line, found, latest_runs(home.dagster, at_most=_RUNS))
@@ -88,7 +90,7 @@ def _show_some(home: Home, asked: list[Instrument], *, as_json: bool) -> None:
 
 def _show_all(state: State, home: Home, *, as_json: bool) -> None:
     turns = Governor(home.engine, home.clock, state.settings.tuning).turns()
-    found = read_status(home, turns)
+    found = read_status(home, turns, wishes=state.settings.wishes)
     if as_json:
         series = [_series_json(one) for one in data_of(home).overviews()]
         print_json({**_status_json(home, found), "series": series})
@@ -114,6 +116,7 @@ def _brief(found: Status) -> list[str]:
         *(f"{one.provider}: {turns_line(one)}" for one in found.turns),
         f"last minute: {rate_line(found.minute)}",
         f"last hour: {rate_line(found.hour)}",
+        *(pace_line(one) for one in found.paces),
         load_line(found.load),
     ]
 

@@ -7,6 +7,7 @@ import math
 from datetime import timedelta
 
 from marketdata_pipeline.domain.gate import Circuit, Turns
+from marketdata_pipeline.domain.tiers import Pace
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Load
 from marketdata_pipeline.store.totals import Written
@@ -54,6 +55,12 @@ def load_line(load: Load) -> str:
     if load.stretched is None:
         return f"{against}: the quota carries it"
     return f"{against}: {load.costliest} series are refreshed every {lasting(load.stretched)}"
+
+
+def pace_line(pace: Pace) -> str:
+    """How often a tier's series are wished to be refreshed, and how often they can be."""
+    wished, real = lasting(pace.wished), lasting(pace.real)
+    return f"{pace.tier}: {pace.series:,} series, wished every {wished}, real every {real}"
 
 
 def turns_line(turns: Turns) -> str:

@@ -22,6 +22,7 @@ from marketdata_pipeline.config.values import (
     setting,
 )
 from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.tiers import Wishes
 
 _MOST_MINUTES = 1440
 _MINUTES = f"a whole number of minutes from 1 to {_MOST_MINUTES}"
@@ -114,6 +115,18 @@ class Happening(BaseSettings):
         ge=1,
         le=60,
     )
+
+    @property
+    def wishes(self) -> Wishes:
+        """How often series are wished to be refreshed."""
+        minute = timedelta(minutes=1)
+        return Wishes(
+            priority=self.priority_minutes * minute,
+            other=self.rest_minutes * minute,
+            again=self.fetch_interval_minutes * minute,
+            first=frozenset(self.priority_instruments),
+            always=self.asked_always,
+        )
 
     @property
     def rest_minutes(self) -> int:

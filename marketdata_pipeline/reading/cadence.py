@@ -12,14 +12,14 @@ import numpy as np
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.gate import Turns
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
+from marketdata_pipeline.domain.tiers import Pace, Tier, Wishes, paces
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.venues import Venue
 from marketdata_pipeline.store.totals import NewestGroup, Totals, TrackedGroup, UpdatedGroup
 
-LOOK = timedelta(minutes=15)
-"""How often the schedule looks for series that can have news."""
 _HOUR = timedelta(hours=1)
 _FURTHEST = timedelta(days=60)
+_USUAL = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class Cadence:
 
     Attributes:
         series: how many are tracked; ``open``: those of them whose session is open now.
-        wished: between two refreshes while the session is open: as often as the schedule looks,
-            but no more often than bars close; a day is asked for once, after the close.
+        wished: between two refreshes while the session is open: as often as a schedule looks at
+            its series, those of the first tier only where there are no others, but no more often
+            than bars close; a day is asked for once, after the close.
         behind: the median of what is closed and not stored yet, in trading time; None: half of
             the series have no bar. Intraday of the series whose session is open, if there are any.
         updated: the median age of their last update that did not fail; None: half never had one.
@@ -54,9 +55,10 @@ class Load:
     Attributes:
         wished: with every session open.
         allowed: one every interval, since a burst comes once only; None: no quota is known.
-        costliest: the timeframe that most of the wish is for; None: nothing is wished.
+        costliest: the timeframe that most of the wish is for, in the lowest tier that wishes
+            anything; None: nothing is wished.
         stretched: how often that one can be refreshed where the quota does not carry the wish,
-            all timeframes being stretched alike; None: it does.
+            all timeframes of the tier being stretched alike; None: it does.
     """
 
     wished: float
@@ -65,18 +67,27 @@ class Load:
     stretched: timedelta | None
 
 
-def cadences(totals: Totals, market_now: datetime, delay: timedelta) -> list[Cadence]:
+def cadences(
+    totals: Totals, market_now: datetime, delay: timedelta, wishes: Wishes = _USUAL
+) -> list[Cadence]:
     """One for each tracked timeframe, finest first; ``delay`` is that of a day after its close."""
     open_venues = _open_venues(totals.tracked, market_now)
     return [
-        _cadence(totals, frame, open_venues, market_now - frame.asked_after(delay))
+        _cadence(
+            totals, frame, open_venues, until=market_now - frame.asked_after(delay), wishes=wishes
+        )
         for frame in Timeframe
         if series_of(totals.tracked, frame)
     ]
 
 
 def _cadence(
-    totals: Totals, timeframe: Timeframe, open_venues: frozenset[Venue], until: datetime
+    totals: Totals,
+    timeframe: Timeframe,
+    open_venues: frozenset[Venue],
+    *,
+    until: datetime,
+    wishes: Wishes,
 ) -> Cadence:
     """The cadence of a timeframe whose bars are asked for once they are closed at ``until``."""
     ours = _among(totals, timeframe, None)
@@ -92,11 +103,13 @@ def _cadence(
         timeframe=timeframe,
         series=series,
         open=opened,
-        wished=wish_of(timeframe),
+        wished=wishes.every(_lowest(ours.tracked, timeframe), timeframe),
         behind=median(_behind(seen.newest, timeframe, until), of=of),
         updated=median(ages, of=of),
-        requests=requests_of(timeframe, series),
-        requests_now=requests_of(timeframe, opened if timeframe.intraday else series),
+        requests=requests_of(ours.tracked, timeframe, wishes),
+        requests_now=requests_of(
+            (trading if timeframe.intraday else ours).tracked, timeframe, wishes
+        ),
     )
 
 
@@ -114,26 +127,54 @@ def _among(totals: Totals, timeframe: Timeframe, venues: frozenset[Venue] | None
     )
 
 
-def wish_of(timeframe: Timeframe) -> timedelta:
-    """How long between two refreshes: between two looks of the schedule no bar may have closed."""
-    return max(LOOK, timeframe.length)
+def requests_of(tracked: Sequence[TrackedGroup], timeframe: Timeframe, wishes: Wishes) -> float:
+    """Requests an hour that the series of a timeframe cost as often as wished."""
+    return sum(
+        wishes.requests(tier, timeframe, count)
+        for tier, count in _by_tier(tracked, timeframe).items()
+    )
 
 
-def requests_of(timeframe: Timeframe, series: int) -> float:
-    """Requests an hour that so many series cost as often as wished; one a refresh."""
-    return 0.0 if timeframe.derived else series * (_HOUR / wish_of(timeframe))
+def paces_of(
+    tracked: Sequence[TrackedGroup], turns: Sequence[Turns], wishes: Wishes = _USUAL
+) -> list[Pace]:
+    """How often the series of each tier are wished to be refreshed, and how often they can be."""
+    frames = {frame: _by_tier(tracked, frame) for frame in Timeframe}
+    series = {tier: {frame: frames[frame][tier] for frame in Timeframe} for tier in Tier}
+    return paces(series, wishes, allowed_by(turns))
 
 
-def load_of(tracked: Sequence[TrackedGroup], turns: Sequence[Turns]) -> Load:
+def allowed_by(turns: Sequence[Turns]) -> float | None:
+    """Requests an hour that all quotas together give for ever; None: none is known."""
+    return sum(_HOUR / one.interval for one in turns) or None
+
+
+def load_of(
+    tracked: Sequence[TrackedGroup], turns: Sequence[Turns], wishes: Wishes = _USUAL
+) -> Load:
     """What the wish costs against what all quotas together allow."""
-    costs = {frame: requests_of(frame, series_of(tracked, frame)) for frame in Timeframe}
-    wished, allowed = sum(costs.values()), sum(_HOUR / one.interval for one in turns)
-    if not wished:
-        return Load(0.0, allowed or None, None, None)
+    allowed = allowed_by(turns)
+    wishing = [one for one in paces_of(tracked, turns, wishes) if one.requests]
+    if not wishing:
+        return Load(0.0, allowed, None, None)
+    last = wishing[-1]
+    costs = {
+        frame: wishes.requests(last.tier, frame, _by_tier(tracked, frame)[last.tier])
+        for frame in Timeframe
+    }
     costliest = max(costs, key=lambda frame: costs[frame])
-    too_much = 0 < allowed < wished
-    stretched = wish_of(costliest) * (wished / allowed) if too_much else None
-    return Load(wished, allowed or None, costliest, stretched)
+    longer = wishes.every(last.tier, costliest) * last.stretch
+    stretched = longer if last.stretch > 1 else None
+    return Load(sum(one.requests for one in wishing), allowed, costliest, stretched)
+
+
+def _by_tier(tracked: Sequence[TrackedGroup], timeframe: Timeframe) -> dict[Tier, int]:
+    first = sum(one.first for one in tracked if timeframe in one.timeframes)
+    return {Tier.PRIORITY: first, Tier.OTHER: series_of(tracked, timeframe) - first}
+
+
+def _lowest(tracked: Sequence[TrackedGroup], timeframe: Timeframe) -> Tier:
+    return Tier.OTHER if _by_tier(tracked, timeframe)[Tier.OTHER] else Tier.PRIORITY
 
 
 def series_of(tracked: Sequence[TrackedGroup], timeframe: Timeframe) -> int:

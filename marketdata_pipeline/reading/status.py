@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.gate import Turns
 from marketdata_pipeline.domain.instrument import AssetClass
+from marketdata_pipeline.domain.tiers import Pace, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.reading.cadence import Cadence, Load, cadences, load_of
+from marketdata_pipeline.reading.cadence import Cadence, Load, cadences, load_of, paces_of
 from marketdata_pipeline.store.totals import StoredGroup, Totals, Written, read_totals
+
+_USUAL = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Status:
     Attributes:
         coverage: in the order of the classes and of the grid.
         cadences: of the tracked timeframes, finest first; empty where nobody asked for them.
+        paces: of the tiers that have series, the highest first.
         minute, hour: what was committed in the last ones.
     """
 
@@ -53,6 +57,7 @@ class Status:
     load: Load
     minute: Written
     hour: Written
+    paces: tuple[Pace, ...] = ()
 
     @property
     def series(self) -> int:
@@ -60,7 +65,13 @@ class Status:
         return sum(one.series for one in self.coverage)
 
 
-def read_status(home: Home, turns: Sequence[Turns], *, delay: timedelta | None = None) -> Status:
+def read_status(
+    home: Home,
+    turns: Sequence[Turns],
+    *,
+    delay: timedelta | None = None,
+    wishes: Wishes = _USUAL,
+) -> Status:
     """The status of an opened home, in a constant number of queries.
 
     Args:
@@ -68,27 +79,34 @@ def read_status(home: Home, turns: Sequence[Turns], *, delay: timedelta | None =
         turns: as the governor tells them; reading does not ask it.
         delay: after the close, until days and weeks are asked for; None leaves cadences out, which
             take calendars and so a second more.
+        wishes: how often series are wished to be refreshed.
 
     Raises:
         StoreError: the catalog is unreadable.
     """
-    totals = read_totals(home.engine, home.clock)
-    return status_of(totals, turns, home.clock.market_now(), delay=delay)
+    totals = read_totals(home.engine, home.clock, wishes.first)
+    return status_of(totals, turns, home.clock.market_now(), delay=delay, wishes=wishes)
 
 
 def status_of(
-    totals: Totals, turns: Sequence[Turns], market_now: datetime, *, delay: timedelta | None
+    totals: Totals,
+    turns: Sequence[Turns],
+    market_now: datetime,
+    *,
+    delay: timedelta | None,
+    wishes: Wishes = _USUAL,
 ) -> Status:
     """The status that totals come to; arguments as above."""
     return Status(
         market_now=market_now,
         wall_now=totals.at,
         coverage=tuple(_coverage(totals)),
-        cadences=() if delay is None else tuple(cadences(totals, market_now, delay)),
+        cadences=() if delay is None else tuple(cadences(totals, market_now, delay, wishes)),
         turns=tuple(turns),
-        load=load_of(totals.tracked, turns),
+        load=load_of(totals.tracked, turns, wishes),
         minute=totals.minute,
         hour=totals.hour,
+        paces=tuple(paces_of(totals.tracked, turns, wishes)),
     )
 
 

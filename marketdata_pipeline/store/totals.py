@@ -4,13 +4,14 @@ Not here: single series (catalog), and what the totals mean (reading). Groups ar
 series there are: those that are alike in class, venue, timeframe and newest bar come as one.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Subquery, and_, case, func, select
+from sqlalchemy import Connection, Engine, Subquery, and_, case, func, or_, select
 
-from marketdata_pipeline.database.dialect import wall_micros
+from marketdata_pipeline.database.dialect import one_of, wall_micros
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import (
     fetches,
@@ -33,12 +34,16 @@ _DISORDER = 5 * _MINUTE
 
 @dataclass(frozen=True, slots=True)
 class TrackedGroup:
-    """Tracked instruments alike in class, venue and timeframes; ``example`` is one of them."""
+    """Tracked instruments alike in class, venue and timeframes; ``example`` is one of them.
+
+    ``first`` of them are held by a portfolio, or named as such that come first.
+    """
 
     asset_class: AssetClass
     example: Instrument
     timeframes: tuple[Timeframe, ...]
     instruments: int
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +117,17 @@ class Totals:
     hour: Written = Written()
 
 
-def read_totals(engine: Engine, clock: Clock) -> Totals:
-    """The totals of the catalog behind ``engine``, in a constant number of queries."""
+def read_totals(engine: Engine, clock: Clock, named: Iterable[Instrument] = ()) -> Totals:
+    """The totals of the catalog behind ``engine``, in a constant number of queries.
+
+    ``named`` are instruments that come first beside those that are held.
+    """
     with reading(engine) as connection:
         now = wall_micros(connection, clock)
         first = _first_fetch(connection, now - _HOUR)
         return Totals(
             at=from_micros(now),
-            tracked=_tracked(connection),
+            tracked=_tracked(connection, [one.key for one in named]),
             stored=_stored(connection),
             newest=_newest(connection),
             updated=_updated(connection),
@@ -128,11 +136,17 @@ def read_totals(engine: Engine, clock: Clock) -> Totals:
         )
 
 
-def _tracked(connection: Connection) -> tuple[TrackedGroup, ...]:
+def _tracked(connection: Connection, named: Sequence[str]) -> tuple[TrackedGroup, ...]:
+    comes_first = or_(
+        tracked_instruments.c.holders > 0, one_of(connection, instruments.c.key, named)
+    )
     alike = (instruments.c.asset_class, instruments.c.venue, tracked_instruments.c.timeframes)
     wanted = (
         select(
-            *alike, func.min(instruments.c.key).label("example"), func.count().label("instruments")
+            *alike,
+            func.min(instruments.c.key).label("example"),
+            func.count().label("instruments"),
+            func.sum(case((comes_first, 1), else_=0)).label("first"),
         )
         .join_from(tracked_instruments, instruments)
         .where(tracked_instruments.c.untracked_at.is_(None))
@@ -145,6 +159,7 @@ def _tracked(connection: Connection) -> tuple[TrackedGroup, ...]:
             Instrument.parse(row.example),
             tuple(Timeframe.parse(one) for one in row.timeframes.split(",")),
             row.instruments,
+            int(row.first),
         )
         for row in connection.execute(wanted)
     )

@@ -9,9 +9,10 @@ from rich.console import Console, ConsoleDimensions
 from marketdata_pipeline.cli.screen import Picture, screen
 from marketdata_pipeline.domain.gate import Turns
 from marketdata_pipeline.domain.instrument import AssetClass
+from marketdata_pipeline.domain.tiers import Pace, Tier, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.orchestrator import Door, Runs, RunState
-from marketdata_pipeline.reading.cadence import Cadence, Load, wish_of
+from marketdata_pipeline.reading.cadence import Cadence, Load
 from marketdata_pipeline.reading.status import ClassCoverage, Status
 from marketdata_pipeline.store.totals import Written
 
@@ -23,7 +24,16 @@ YAHOO = Turns("yahoo", 2000, 200, timedelta(seconds=2), 150, NOW, None)
 
 
 def cadence(timeframe: Timeframe, behind: timedelta | None, updated: timedelta | None) -> Cadence:
-    return Cadence(timeframe, 4000, 3000, wish_of(timeframe), behind, updated, 4000.0, 3000.0)
+    return Cadence(
+        timeframe,
+        4000,
+        3000,
+        Wishes().every(Tier.OTHER, timeframe),
+        behind,
+        updated,
+        4000.0,
+        3000.0,
+    )
 
 
 def covered(
@@ -103,6 +113,28 @@ def test_a_cadence_sets_the_wish_beside_what_is() -> None:
         "8,000 requests an hour wished, 1,800 allowed: 1h series are refreshed every 4 h 27 min"
         in lines
     )
+
+
+PACES = (
+    Pace(Tier.PRIORITY, 12, 2 * MINUTE, 2 * MINUTE, 200.0, 1.0),
+    Pace(Tier.OTHER, 11_988, 5 * MINUTE, 267 * MINUTE, 7800.0, 4.45),
+)
+
+
+def test_tiers_are_told_with_what_is_wished_and_what_is() -> None:
+    picture = replace(PICTURE, status=replace(STATUS, paces=PACES))
+    lines = drawn(picture)
+    at = lines.index("priority: 12 series, wished every 2 min, real every 2 min")
+    assert lines[at + 1] == "other: 11,988 series, wished every 5 min, real every 4 h 27 min"
+    assert max(map(len, drawn(picture, width=40))) <= 40
+
+
+def test_the_lines_of_tiers_are_counted() -> None:
+    picture = replace(PICTURE, status=replace(STATUS, paces=PACES))
+    tall = len(drawn(picture))
+    assert tall == len(drawn(PICTURE)) + len(PACES)
+    assert drawn(picture, height=tall) == drawn(picture)
+    assert len(drawn(picture, height=tall - 1)) < tall
 
 
 def test_coverage_is_by_class_and_timeframe_and_of_all_classes() -> None:

@@ -85,11 +85,31 @@ def test_a_narrow_pipe_cuts_nothing_off(
 def test_status_says_in_brief_what_the_quota_carries(world: World, marketdata: Terminal) -> None:
     track(world.tracking, world.clock, [Instrument("AAPL")], timeframes=[Timeframe.M1])
     lines = marketdata("status").out.splitlines()
-    assert lines[1:5] == [
+    assert lines[1:6] == [
         "yahoo: 200 of 200 turns free; 2,000 an hour, one every 2 s",
         "last minute: 0 requests answered, 0 bars written",
         "last hour: 0 requests answered, 0 bars written",
-        "4 requests an hour wished, 1,801 allowed: the quota carries it",
+        "other: 1 series, wished every 5 min, real every 5 min",
+        "12 requests an hour wished, 1,801 allowed: the quota carries it",
+    ]
+
+
+@pytest.mark.usefixtures("quota")
+def test_instruments_that_settings_name_are_of_the_first_tier(
+    world: World, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKETDATA_PRIORITY_INSTRUMENTS", "ES=F,AAPL")
+    instruments = [Instrument("AAPL"), Instrument("MSFT")]
+    track(world.tracking, world.clock, instruments, timeframes=[Timeframe.M1, Timeframe.D1])
+    lines = marketdata("status").out.splitlines()
+    assert lines[4:6] == [
+        "priority: 2 series, wished every 2 min, real every 2 min",
+        "other: 2 series, wished every 5 min, real every 5 min",
+    ]
+    told = json.loads(marketdata("status", "--watch", "--json").out)
+    assert [(one["tier"], one["series"]) for one in told["paces"]] == [
+        ("priority", 2),
+        ("other", 2),
     ]
 
 
@@ -153,7 +173,7 @@ def test_many_series_are_summed_up_by_class_and_timeframe(
     track(world.tracking, world.clock, coins, timeframes=[Timeframe.H1, Timeframe.D1])
     world.catalog.record_error(AAPL, "unavailable", "the provider is down")
     lines = [line.split() for line in marketdata("status").out.splitlines()]
-    assert lines[4:-1] == [
+    assert lines[5:-1] == [
         ["1h", "1d", "1wk"],
         ["equity", "100.00", "%", "100.00", "%"],
         ["1/1", "1/1"],

@@ -14,8 +14,9 @@ from marketdata_pipeline.cli.words import (
     wish_line,
 )
 from marketdata_pipeline.domain.gate import Circuit, Turns
+from marketdata_pipeline.domain.tiers import Tier, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.reading.cadence import Load, wish_of
+from marketdata_pipeline.reading.cadence import Load
 from marketdata_pipeline.store.totals import Written
 
 NOW = datetime(2024, 3, 15, 16, 0, 5, tzinfo=UTC)
@@ -114,10 +115,10 @@ def test_a_rate_names_requests_and_bars() -> None:
 
 
 def test_days_are_wished_after_the_close() -> None:
-    said = {str(one): wish_line(one, wish_of(one)) for one in Timeframe}
+    said = {str(one): wish_line(one, Wishes().every(Tier.OTHER, one)) for one in Timeframe}
     assert said == {
-        "1m": "15 min",
-        "5m": "15 min",
+        "1m": "5 min",
+        "5m": "5 min",
         "15m": "15 min",
         "1h": "1 h",
         "4h": "4 h",

@@ -1,6 +1,7 @@
 """Wished and real cadence, and the quota against the wish."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,16 +10,16 @@ from hypothesis import strategies as st
 
 from marketdata_pipeline.domain.gate import Turns
 from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.tiers import Tier, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import (
-    LOOK,
     Cadence,
     Load,
     cadences,
     load_of,
     median,
+    paces_of,
     requests_of,
-    wish_of,
 )
 from marketdata_pipeline.store.totals import NewestGroup, Totals, TrackedGroup, UpdatedGroup
 
@@ -29,10 +30,15 @@ NOON = datetime(2024, 3, 15, 16, tzinfo=UTC)
 SATURDAY = datetime(2024, 3, 16, 12, tzinfo=UTC)
 DELAY = timedelta(minutes=30)
 HOUR = timedelta(hours=1)
+LOOK = timedelta(minutes=5)
 
 
 def group(instrument: Instrument, *timeframes: Timeframe, count: int = 1) -> TrackedGroup:
     return TrackedGroup(instrument.asset_class, instrument, timeframes, count)
+
+
+def first(one: TrackedGroup, count: int) -> TrackedGroup:
+    return replace(one, first=count)
 
 
 def turns(interval: timedelta) -> Turns:
@@ -62,8 +68,8 @@ def at(text: str) -> datetime:
 @pytest.mark.parametrize(
     ("timeframe", "wished", "requests"),
     [
-        (M1, LOOK, 4.0),
-        (M15, LOOK, 4.0),
+        (M1, LOOK, 12.0),
+        (M15, timedelta(minutes=15), 4.0),
         (H1, HOUR, 1.0),
         (H4, 4 * HOUR, 0.0),
         (D1, 24 * HOUR, 1 / 24),
@@ -73,8 +79,24 @@ def at(text: str) -> datetime:
 def test_a_series_is_wished_at_each_look_but_not_before_its_next_bar(
     timeframe: Timeframe, wished: timedelta, requests: float
 ) -> None:
-    assert wish_of(timeframe) == wished
-    assert requests_of(timeframe, 3) == pytest.approx(3 * requests)
+    tracked = (group(AAPL, timeframe, count=3),)
+    (found,) = cadences(Totals(NOON, tracked=tracked), NOON, DELAY)
+    assert found.wished == wished
+    assert found.requests == pytest.approx(3 * requests)
+    assert requests_of(tracked, timeframe, Wishes()) == found.requests
+
+
+def test_the_first_tier_is_wished_more_often() -> None:
+    tracked = (first(group(AAPL, M1, count=3), 1), first(group(COIN, M15, count=2), 2))
+    found = cadences(Totals(NOON, tracked=tracked), NOON, DELAY)
+    assert [(one.wished, one.requests) for one in found] == [
+        (LOOK, 2 * 12.0 + 30.0),
+        (timedelta(minutes=15), 2 * 4.0),
+    ]
+    (only_first,) = cadences(
+        Totals(NOON, tracked=(first(group(AAPL, M1), 1),)), NOON, DELAY, Wishes()
+    )
+    assert only_first.wished == timedelta(minutes=2)
 
 
 def test_only_tracked_timeframes_have_a_cadence_finest_first() -> None:
@@ -220,8 +242,8 @@ def test_a_median_is_the_one_in_the_middle(values: list[int]) -> None:
     [
         ([], 2, Load(0.0, 1800.0, None, None)),
         ([group(AAPL, H4, W1)], 2, Load(0.0, 1800.0, None, None)),
-        ([group(AAPL, M1, count=450)], 2, Load(1800.0, 1800.0, M1, None)),
-        ([group(AAPL, M1, count=900)], 2, Load(3600.0, 1800.0, M1, timedelta(minutes=30))),
+        ([group(AAPL, M1, count=150)], 2, Load(1800.0, 1800.0, M1, None)),
+        ([group(AAPL, M1, count=300)], 2, Load(3600.0, 1800.0, M1, timedelta(minutes=10))),
         ([group(AAPL, H1, count=2700)], 2, Load(2700.0, 1800.0, H1, timedelta(minutes=90))),
         ([group(AAPL, D1, count=24)], None, Load(1.0, None, D1, None)),
     ],
@@ -236,3 +258,20 @@ def test_a_wish_that_the_quota_does_not_carry_is_stretched(
 def test_quotas_of_several_providers_add_up() -> None:
     quotas = [turns(timedelta(seconds=2)), turns(timedelta(seconds=4))]
     assert load_of([group(AAPL, D1)], quotas).allowed == 2700.0
+
+
+def test_the_rest_is_stretched_where_the_first_tier_keeps_its_wish() -> None:
+    tracked = [first(group(AAPL, M1, D1, count=130), 30)]
+    found = {one.tier: one for one in paces_of(tracked, [turns(timedelta(seconds=2))])}
+    assert found[Tier.PRIORITY].series == 60
+    assert found[Tier.PRIORITY].wished == found[Tier.PRIORITY].real == timedelta(minutes=2)
+    rest = found[Tier.OTHER]
+    given = 1800 - found[Tier.PRIORITY].requests
+    assert rest.real == LOOK * (rest.requests / given) > LOOK
+    load = load_of(tracked, [turns(timedelta(seconds=2))])
+    assert load.stretched == rest.real
+
+
+def test_a_home_without_the_first_tier_has_one_pace() -> None:
+    assert [one.tier for one in paces_of([group(AAPL, D1)], [])] == [Tier.OTHER]
+    assert paces_of([], []) == []
