@@ -80,10 +80,18 @@ def one_of(connection: Connection, column: ColumnElement[str], keys: Iterable[st
     return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
 
 
-def insert_missing(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
-    """Insert a row unless one with the same key is there."""
+def one_of_ids(connection: Connection, column: ColumnElement[int], ids: Iterable[int]) -> Any:
+    """The same for a column of whole numbers."""
+    wanted = list(ids)
+    if is_postgres(connection):
+        return column == any_(cast(bindparam(None, wanted), ARRAY(BigInteger)))
+    return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
+
+
+def insert_missing(connection: Connection, table: Table, *rows: Mapping[str, object]) -> None:
+    """Insert rows of one shape, each unless one with the same key is there."""
     build = postgresql.insert if is_postgres(connection) else sqlite.insert
-    connection.execute(build(table).values(**row).on_conflict_do_nothing())
+    connection.execute(build(table).on_conflict_do_nothing(), list(rows))
 
 
 def upsert(

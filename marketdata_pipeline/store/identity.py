@@ -3,11 +3,11 @@
 Not here: what is known of them (ledger, catalog).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from marketdata_pipeline.database.dialect import insert_missing, one_of
+from marketdata_pipeline.database.dialect import insert_missing, is_postgres, one_of
 from marketdata_pipeline.database.metadata import instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.instrument import Instrument
@@ -23,15 +23,7 @@ def instrument_id(connection: Connection, instrument: Instrument) -> int:
     wanted = {"key": instrument.key}
     found = connection.execute(_INSTRUMENT, wanted).scalar()
     if found is None:
-        insert_missing(
-            connection,
-            instruments,
-            {
-                "key": instrument.key,
-                "asset_class": str(instrument.asset_class),
-                "venue": instrument.venue.calendar,
-            },
-        )
+        insert_missing(connection, instruments, _row(instrument))
         found = connection.execute(_INSTRUMENT, wanted).scalar_one()
     return int(found)
 
@@ -41,6 +33,38 @@ def lock_instrument(connection: Connection, instrument: Instrument) -> int:
     known = instrument_id(connection, instrument)
     held = select(instruments.c.id).where(instruments.c.id == known).with_for_update(key_share=True)
     return int(connection.execute(held).scalar_one())
+
+
+def known_ids(connection: Connection, wanted: Iterable[Instrument]) -> dict[Instrument, int]:
+    """The ids of those of these instruments that have a row."""
+    keys = [one.key for one in wanted]
+    found = select(instruments.c.key, instruments.c.id)
+    found = found.where(one_of(connection, instruments.c.key, keys))
+    return {Instrument(row.key): int(row.id) for row in connection.execute(found)}
+
+
+def add_missing(connection: Connection, wanted: Sequence[Instrument]) -> None:
+    """Have a row for each of these instruments."""
+    known = known_ids(connection, wanted)
+    missing = [_row(one) for one in wanted if one not in known]
+    if missing:
+        insert_missing(connection, instruments, *missing)
+
+
+def lock_instruments(connection: Connection, wanted: Iterable[Instrument]) -> None:
+    """Have no other transaction change the rows that there are of these until this one ends."""
+    if is_postgres(connection):
+        ours = one_of(connection, instruments.c.key, [one.key for one in wanted])
+        held = select(instruments.c.id).where(ours).order_by(instruments.c.id)
+        connection.execute(held.with_for_update(key_share=True)).all()
+
+
+def _row(instrument: Instrument) -> dict[str, object]:
+    return {
+        "key": instrument.key,
+        "asset_class": str(instrument.asset_class),
+        "venue": instrument.venue.calendar,
+    }
 
 
 def series_id(connection: Connection, series: Series) -> int:

@@ -1,14 +1,15 @@
-"""Which instruments are kept up to date, at which timeframes and from when on.
+"""Which instruments are kept up to date, at which timeframes and from when on, and for whom.
 
 Not here: what is fetched for them (ingest), and Dagster's partitions (orchestrator).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, select, update
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of, upsert, wall_micros
@@ -19,6 +20,8 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.store import identity
+
+_ROW = tracked_instruments.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,31 @@ class Tracked:
     first_tracked_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row: how an instrument is tracked, or was. Instants but ``since`` are wall instants.
+
+    Attributes:
+        timeframes: in the order of the grid.
+        since: from which instant on; None: each timeframe's usual depth, all there is for days.
+        last_tracked_at: when somebody last wanted more of it than before.
+        untracked_at: since when it is not kept up to date any more; None: it is.
+        by_hand: somebody said so, whether it is held or not.
+        holders: portfolios that hold it, or something that needs it.
+        released_at: since when it was held and is not any more; None: it is, or never was.
+    """
+
+    instrument: Instrument
+    timeframes: tuple[Timeframe, ...]
+    since: datetime | None
+    first_tracked_at: datetime
+    last_tracked_at: datetime
+    untracked_at: datetime | None = None
+    by_hand: bool = False
+    holders: int = 0
+    released_at: datetime | None = None
+
+
 class Tracking:
     """The tracked instruments in the catalog behind ``engine``."""
 
@@ -45,34 +73,36 @@ class Tracking:
         self._clock = clock
 
     def put(self, tracked: Tracked) -> Tracked:
-        """Track an instrument; what is tracked afterwards.
+        """Track an instrument by hand; what is tracked afterwards.
 
         Tracking again adds timeframes and moves ``since`` backwards only (None is the furthest);
-        after a removal it starts anew.
+        after a removal it starts anew. Who holds it stays as it is.
         """
         return retry.write(
             self._engine, self._clock, lambda connection: self._put(connection, tracked)
         )
 
-    def remove(self, instrument: Instrument) -> None:
-        """Track an instrument no longer; its bars stay. Nothing happens where it is not tracked."""
+    def remove(self, instrument: Instrument) -> bool:
+        """Track an instrument by hand no longer; whether it is tracked no longer at all.
 
-        def release(connection: Connection) -> None:
-            row = tracked_instruments.c
-            known = select(instruments.c.id).where(instruments.c.key == instrument.key)
-            connection.execute(
-                update(tracked_instruments)
-                .where(row.instrument_id == known.scalar_subquery(), row.untracked_at.is_(None))
-                .values(untracked_at=wall_micros(connection, self._clock))
-            )
+        One that a portfolio holds stays tracked. Bars stay. Nothing happens where it is not
+        tracked.
+        """
 
-        retry.write(self._engine, self._clock, release)
+        def release(connection: Connection) -> bool:
+            identity.lock_instrument(connection, instrument)
+            before = standings(connection, [instrument]).get(instrument)
+            if before is None or before.untracked_at is not None:
+                return True
+            at = None if before.holders else from_micros(wall_micros(connection, self._clock))
+            put_standings(connection, [replace(before, by_hand=False, untracked_at=at)])
+            return at is not None
+
+        return retry.write(self._engine, self._clock, release)
 
     def all(self) -> list[Tracked]:
         """Every tracked instrument, in the order of tracking."""
-        order = _tracked().order_by(
-            tracked_instruments.c.first_tracked_at, tracked_instruments.c.instrument_id
-        )
+        order = _tracked().order_by(_ROW.first_tracked_at, _ROW.instrument_id)
         with reading(self._engine) as connection:
             return [_value(row) for row in connection.execute(order)]
 
@@ -89,38 +119,78 @@ class Tracking:
         with reading(self._engine) as connection:
             return {Instrument.parse(key) for key in connection.execute(wanted).scalars()}
 
-    def updated(self, updated: Iterable[Instrument]) -> None:
-        """These were updated now; nothing happens where one is not known."""
-        keys = sorted({one.key for one in updated})
-        if not keys:
-            return
+    def standing(self, instrument: Instrument) -> Standing | None:
+        """How it is tracked or was, and for whom; None: it never was."""
+        with reading(self._engine) as connection:
+            return standings(connection, [instrument]).get(instrument)
+
+    def updated(self, wanted: Iterable[Instrument]) -> None:
+        """Note that these instruments were just brought up to date."""
+        keys = [one.key for one in wanted]
 
         def note(connection: Connection) -> None:
             ours = select(instruments.c.id).where(one_of(connection, instruments.c.key, keys))
-            connection.execute(
-                update(tracked_instruments)
-                .where(tracked_instruments.c.instrument_id.in_(ours))
-                .values(last_update=wall_micros(connection, self._clock))
-            )
+            done = update(tracked_instruments).where(_ROW.instrument_id.in_(ours))
+            connection.execute(done.values(last_update=wall_micros(connection, self._clock)))
 
-        retry.write(self._engine, self._clock, note)
+        if keys:
+            retry.write(self._engine, self._clock, note)
 
     def _put(self, connection: Connection, tracked: Tracked) -> Tracked:
-        known = identity.lock_instrument(connection, tracked.instrument)
+        identity.lock_instrument(connection, tracked.instrument)
         now = from_micros(wall_micros(connection, self._clock))
-        merged = _merged(_get(connection, tracked.instrument), tracked, now)
-        row = {
-            "instrument_id": known,
-            "timeframes": ",".join(map(str, merged.timeframes)),
-            "since": None if merged.since is None else to_micros(merged.since),
-            "first_tracked_at": to_micros(merged.first_tracked_at or now),
-            "last_tracked_at": to_micros(now),
-            "untracked_at": None,
-            "by_hand": True,
-            "holders": 0,
-        }
-        upsert(connection, tracked_instruments, ("instrument_id",), [row])
+        row = standings(connection, [tracked.instrument]).get(tracked.instrument)
+        if row is not None and row.untracked_at is not None:
+            row = replace(row, untracked_at=None, released_at=None)
+        before = _get(connection, tracked.instrument)
+        merged = _merged(before, tracked, now)
+        first = merged.first_tracked_at or now
+        if row is None:
+            row = Standing(tracked.instrument, merged.timeframes, merged.since, first, now)
+        row = replace(
+            row,
+            timeframes=merged.timeframes,
+            since=merged.since,
+            first_tracked_at=first,
+            last_tracked_at=now,
+            by_hand=True,
+        )
+        put_standings(connection, [row])
         return merged
+
+
+def standings(
+    connection: Connection, wanted: Iterable[Instrument] | None = None
+) -> dict[Instrument, Standing]:
+    """The rows of these instruments, or of all; none for one that was never tracked."""
+    found = select(instruments.c.key, tracked_instruments).join_from(
+        tracked_instruments, instruments
+    )
+    if wanted is not None:
+        found = found.where(one_of(connection, instruments.c.key, [one.key for one in wanted]))
+    rows = (_standing(row) for row in connection.execute(found))
+    return {one.instrument: one for one in rows}
+
+
+def put_standings(connection: Connection, rows: Sequence[Standing]) -> None:
+    """Write rows, whose instruments the catalog knows; when they were last updated stays."""
+    ids = identity.known_ids(connection, [one.instrument for one in rows])
+    values = [{"instrument_id": ids[one.instrument], **_columns(one)} for one in rows]
+    upsert(connection, tracked_instruments, ("instrument_id",), values)
+
+
+def end(connection: Connection, ended: Collection[Instrument], at: datetime) -> None:
+    """Keep these instruments up to date no longer."""
+    if ended:
+        ids = identity.known_ids(connection, ended)
+        rows = [{"of": ids[one], "at": to_micros(at)} for one in ended]
+        connection.execute(_ended(), rows)
+
+
+@cache
+def _ended() -> Any:
+    row = update(tracked_instruments).where(_ROW.instrument_id == bindparam("of"))
+    return row.values(untracked_at=bindparam("at"))
 
 
 def _merged(before: Tracked | None, asked: Tracked, now: datetime) -> Tracked:
@@ -138,7 +208,7 @@ def _tracked() -> Select[*tuple[Any, ...]]:
     return (
         select(instruments.c.key, tracked_instruments)
         .join_from(tracked_instruments, instruments)
-        .where(tracked_instruments.c.untracked_at.is_(None))
+        .where(_ROW.untracked_at.is_(None))
     )
 
 
@@ -150,7 +220,47 @@ def _get(connection: Connection, instrument: Instrument) -> Tracked | None:
 def _value(row: Row[*tuple[Any, ...]]) -> Tracked:
     return Tracked(
         Instrument.parse(row.key),
-        tuple(Timeframe.parse(one) for one in row.timeframes.split(",")),
-        None if row.since is None else from_micros(row.since),
+        _frames(row.timeframes),
+        _instant(row.since),
         from_micros(row.first_tracked_at),
     )
+
+
+def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
+    return Standing(
+        Instrument(row.key),
+        _frames(row.timeframes),
+        _instant(row.since),
+        from_micros(row.first_tracked_at),
+        from_micros(row.last_tracked_at),
+        _instant(row.untracked_at),
+        bool(row.by_hand),
+        int(row.holders),
+        _instant(row.released_at),
+    )
+
+
+def _columns(one: Standing) -> dict[str, Any]:
+    return {
+        "timeframes": ",".join(map(str, one.timeframes)),
+        "since": _micros(one.since),
+        "first_tracked_at": to_micros(one.first_tracked_at),
+        "last_tracked_at": to_micros(one.last_tracked_at),
+        "untracked_at": _micros(one.untracked_at),
+        "by_hand": one.by_hand,
+        "holders": one.holders,
+        "released_at": _micros(one.released_at),
+    }
+
+
+@cache
+def _frames(text: str) -> tuple[Timeframe, ...]:
+    return tuple(Timeframe.parse(one) for one in text.split(","))
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _micros(instant: datetime | None) -> int | None:
+    return None if instant is None else to_micros(instant)

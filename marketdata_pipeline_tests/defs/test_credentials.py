@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from marketdata_pipeline import assembly
 from marketdata_pipeline.assembly import Pipeline, assemble
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.engine import reading
@@ -42,7 +43,8 @@ def home(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 def kind(monkeypatch: pytest.MonkeyPatch) -> type[KeyedProvider]:
     """The only provider there is; its service has a week of each coin."""
     found = fresh({one: walk(one, WEEK) for one in COINS})
-    monkeypatch.setattr(resources, "PROVIDERS", {found.name: found})
+    for module in (assembly, resources):
+        monkeypatch.setattr(module, "PROVIDERS", {found.name: found})
     return found
 
 
