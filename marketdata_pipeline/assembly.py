@@ -20,10 +20,13 @@ from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
+from marketdata_pipeline.ingest.after import Patience
+from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.neglected import Neglected
 from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.refreshes import Refreshes
+from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.logs import get_logger, redact, setup_logging
 from marketdata_pipeline.providers.base import Provider, Reach
@@ -76,6 +79,7 @@ class Pipeline:
     refresh_delay: timedelta
     upkeep: Upkeep
     queue: Queue
+    events: Events
     waits: Waits = field(default_factory=Waits)
     wishes: Wishes = Wishes()  # noqa: RUF009 - frozen
     turns: Callable[[], Sequence[Turns]] = tuple
@@ -146,12 +150,33 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
         run_time=settings.batch_seconds or None,
         refresh_delay=settings.refresh_delay,
         upkeep=_upkeep(settings, home),
-        queue=Queue(home.engine, home.clock),
+        queue=_queue(settings, home),
+        events=Events(home.engine, home.clock, _keeping(settings)),
         waits=waits,
         wishes=settings.wishes,
         turns=Governor(home.engine, home.clock, settings.tuning).turns,
         queue_kept=settings.queue_kept,
     )
+
+
+def _queue(settings: Settings, home: Home) -> Queue:
+    patience = Patience(
+        attempts=settings.backfill_attempts,
+        base=settings.backfill_retry_base,
+        setback=settings.setback_wait,
+    )
+    return Queue(
+        home.engine,
+        home.clock,
+        patience,
+        lease=settings.queue_lease,
+        launching=settings.queue_lease,
+        size=settings.backfill_batch,
+    )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(settings.timeframes)
 
 
 def _upkeep(settings: Settings, home: Home) -> Upkeep:

@@ -35,6 +35,22 @@ class Asking(BaseSettings):
         "seconds, 0 or more",
         ge=timedelta(0),
     )
+    setback_wait: Seconds = setting(
+        timedelta(minutes=5),
+        "Seconds after which a backfill is begun again whose provider did not answer properly; "
+        "twice, four, eight times as long after more of that in a row.",
+        "seconds, 0 to 86400",
+        ge=timedelta(0),
+        le=timedelta(days=1),
+    )
+    queue_lease: Seconds = setting(
+        timedelta(minutes=1),
+        "Seconds after which a backfill is begun again whose run says nothing any more, or has "
+        "not begun.",
+        "seconds, 1 to 3600",
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+    )
     yahoo_requests_per_hour: int = setting(
         2000, "Requests to Yahoo in any hour, by all processes.", "1 to 100000", ge=1, le=100_000
     )

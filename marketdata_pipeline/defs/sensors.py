@@ -6,6 +6,7 @@ next tick goes on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
 
 import dagster as dg
 
@@ -30,6 +31,34 @@ _PROCESSING = 4.0
 _TIER = "marketdata/tier"
 _OWN = {"dagster/max_retries": "0"}
 """The queue itself begins again what a run left."""
+
+
+@dg.sensor(
+    job=bars_update,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "New transactions are processed: what they need is tracked and put into the queue, and the "
+        "most urgent of it is begun at once."
+    ),
+)
+def transaction_sensor(
+    context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> dg.SensorResult | dg.SkipReason:
+    """Transactions in, tracked instruments and the first runs out."""
+    with failing_clearly(), pipeline.opened() as opened:
+        until = monotonic() + _PROCESSING
+        seen, tracked = 0, list[Instrument]()
+        while True:
+            done = opened.events.process()
+            seen += done.seen
+            tracked += done.tracked
+            if not done.left or monotonic() > until:
+                break
+        if not seen:
+            return dg.SkipReason("no new transaction")
+        room = Room(_room(context.instance).urgent, mass=0)
+        return _result(context.instance, opened.queue.ask(room), tracked)
 
 
 @dg.sensor(
@@ -163,5 +192,5 @@ def _waited_for(queue: Queue, room: Room) -> str:
     return f"the next, {first.instrument}, is due at {first.retry_after:%Y-%m-%d %H:%M:%S} UTC{why}"
 
 
-SENSORS = (backfill_queue_sensor, run_failure_sensor, run_canceled_sensor)
+SENSORS = (transaction_sensor, backfill_queue_sensor, run_failure_sensor, run_canceled_sensor)
 """All of them."""

@@ -98,9 +98,19 @@ def prune_events(
         _tell(context, requests=opened.upkeep.prune_requests())
 
 
+@dg.op
+def end_upkeep(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Keep no longer up to date what nobody has held for longer than the setting says."""
+    with failing_clearly(), pipeline.opened() as opened:
+        _tell(context, instruments=len(opened.events.end_upkeep()))
+
+
 @dg.job(tags=UPKEEP)
 def events_cleanup() -> None:
-    """Remove what is done with from the queue, and what is old of the log of requests."""
+    """End the upkeep of what was sold; remove what is old of the queue and the log of requests."""
+    end_upkeep()
     prune_queue()
     prune_events()
 
@@ -115,8 +125,8 @@ def weekly_cleanup(times: Times) -> dg.ScheduleDefinition:
         execution_timezone=times.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=(
-            "Once a week: completed rows of the queue that are old, and the old log of requests, "
-            "are removed."
+            "Once a week: what was sold a while ago is kept up to date no longer; completed rows "
+            "of the queue that are old, and the old log of requests, are removed."
         ),
     )
     def clean(

@@ -23,8 +23,9 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
 from marketdata_pipeline.governor.logged import prune
+from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.queue import Queue
-from marketdata_pipeline.ingest.track import track
+from marketdata_pipeline.ingest.track import Keeping, track
 from marketdata_pipeline.orchestrator import INSTRUMENTS
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.gc import Collector
@@ -55,6 +56,12 @@ class Stage:
         """The queue of the world's catalog."""
         return Queue(self.world.home.engine, self.world.clock)
 
+    @property
+    def events(self) -> Events:
+        """The transactions of the world's catalog; of each instrument days and weeks are kept."""
+        frames = (Timeframe.D1, Timeframe.W1)
+        return Events(self.world.home.engine, self.world.clock, Keeping(frames))
+
     @contextmanager
     def opened(
         self,
@@ -83,6 +90,7 @@ class Stage:
                 dagster_retention=self.dagster_retention,
             ),
             queue=self.queue,
+            events=self.events,
         )
 
     def job(self) -> dg.JobDefinition:

@@ -1,6 +1,6 @@
 """Sensors: rows of the queue become runs that do them, and what died is begun again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -9,11 +9,13 @@ from marketdata_pipeline.defs.sensors import (
     backfill_queue_sensor,
     run_canceled_sensor,
     run_failure_sensor,
+    transaction_sensor,
 )
 from marketdata_pipeline.domain.backfill import Status
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.transaction import Side, Transaction
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage
 
@@ -103,7 +105,7 @@ def test_no_more_mass_runs_are_asked_for_than_there_is_room(stage: Stage) -> Non
     assert len(requests) == 8  # of ten runs at once two are left to others
     for one in requests:
         stage.instance.add_run(
-            dg.DagsterRun(job_name="bars_update", status=dg.DagsterRunStatus.QUEUED, tags=one.tags)
+            dg.DagsterRun(job_name="bars_update", status=dg.DagsterRunStatus.STARTED, tags=one.tags)
         )
     said = _tick(stage)
     assert isinstance(said, dg.SkipReason)
@@ -173,3 +175,25 @@ def test_a_run_that_died_frees_its_rows_for_a_new_one(
     assert again.run_key == f"backfill:{number}:1"
     assert not _run(stage, request).asset_materializations_for_node("ohlcv")
     assert _run(stage, again).success
+
+
+def _transacted(stage: Stage) -> dg.SensorResult | dg.SkipReason:
+    with dg.build_sensor_context(instance=stage.instance, resources={"pipeline": stage}) as context:
+        found = transaction_sensor(context)
+        assert isinstance(found, dg.SensorResult | dg.SkipReason)
+        return found
+
+
+def test_a_purchase_is_tracked_and_its_history_asked_for_in_the_same_tick(stage: Stage) -> None:
+    bought = datetime(2024, 3, 1, tzinfo=UTC)
+    stage.events.record([Transaction("1", "main", "AAPL", Side.BUY, 10, bought)])
+    found = _transacted(stage)
+    assert isinstance(found, dg.SensorResult)
+    (request,) = found.run_requests or []
+    assert _run(stage, request).success
+    assert stage.materialized() == {"AAPL|1d", "AAPL|1wk"}
+    kept = stage.world.tracking.get(AAPL)
+    assert kept is not None
+    assert kept.since == datetime(2023, 3, 1, tzinfo=UTC)
+    assert isinstance(_transacted(stage), dg.SkipReason)
+    assert isinstance(_tick(stage), dg.SkipReason)

@@ -67,6 +67,7 @@ def ohlcv(
             _say(context.log, log.last())
         if not asked.series:
             context.log.info("nothing to do: another run has been at what this one was asked for")
+        opened.events.recount(asked.done)  # splits and currencies are known now
         yield from _concluded(opened, asked, behind)
 
 
