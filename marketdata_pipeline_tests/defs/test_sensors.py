@@ -107,9 +107,7 @@ def test_no_more_mass_runs_are_asked_for_than_there_is_room(stage: Stage) -> Non
         stage.instance.add_run(
             dg.DagsterRun(job_name="bars_update", status=dg.DagsterRunStatus.STARTED, tags=one.tags)
         )
-    said = _tick(stage)
-    assert isinstance(said, dg.SkipReason)
-    assert "0 mass" in str(said.skip_message)
+    assert isinstance(_tick(stage), dg.SkipReason)
 
 
 def test_an_empty_queue_and_one_that_waits_say_so(stage: Stage, provider: Choosy) -> None:
