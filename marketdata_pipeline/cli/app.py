@@ -24,6 +24,7 @@ from marketdata_pipeline.cli.sql import sql
 from marketdata_pipeline.cli.state import State
 from marketdata_pipeline.cli.status import status
 from marketdata_pipeline.cli.tracking import track, untrack
+from marketdata_pipeline.cli.trading import buy, sell, void
 from marketdata_pipeline.cli.ui import ui
 from marketdata_pipeline.cli.upkeep import compact, gc, info, verify
 from marketdata_pipeline.errors import BadInput, MarketDataError
@@ -42,8 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    init, quickstart, track, untrack, backfill, refresh, bars, status, export, sql, simulate,
-    ui, providers, doctor, info, verify, compact, gc, backup, restore, downgrade,
+    init, quickstart, buy, sell, void, track, untrack, backfill, refresh, bars, status, export,
+    sql, simulate, ui, providers, doctor, info, verify, compact, gc, backup, restore, downgrade,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)

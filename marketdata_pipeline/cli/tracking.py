@@ -67,6 +67,7 @@ def untrack(context: typer.Context, instruments: Instruments) -> None:
         unknown = [str(one) for one in asked if one not in kept]
         if unknown:
             raise BadInput(f"not tracked: {', '.join(unknown)}; see marketdata status")
-        for one in asked:
-            tracking.remove(one)
-    console().print(f"{len(asked)} no longer tracked; their bars stay")
+        held = [str(one) for one in asked if not tracking.remove(one)]
+    console().print(f"{len(asked) - len(held)} no longer tracked; their bars stay")
+    if held:
+        console().print(f"still tracked, since a portfolio holds it: {', '.join(held)}")

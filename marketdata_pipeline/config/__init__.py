@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from marketdata_pipeline.config.asking import Asking
 from marketdata_pipeline.config.happening import Happening
+from marketdata_pipeline.config.holding import Holding
 from marketdata_pipeline.config.places import Keys, read_places, spelled
 from marketdata_pipeline.config.values import (
     LEVELS,
@@ -53,7 +54,7 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-class Settings(Asking, Happening):
+class Settings(Asking, Happening, Holding):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -83,6 +83,11 @@ class Events:
             lambda connection: transactions.void(connection, self._clock, portfolio, external_id),
         )
 
+    def get(self, portfolio: str, external_id: str) -> Transaction | None:
+        """The transaction of an id, or None."""
+        with reading(self._engine) as connection:
+            return transactions.get(connection, portfolio, external_id)
+
     def process(self, limit: int = _LIMIT) -> Processed:
         """Do what follows from the oldest new rows, at most ``limit`` of them, in one transaction.
 
@@ -97,7 +102,7 @@ class Events:
         done = retry.write(
             self._engine, self._clock, lambda connection: self._process(connection, limit)
         )
-        _log.info(
+        _log.debug(
             "transactions processed", seen=done.seen, rejected=done.rejected,
             tracked=len(done.tracked), queued=len(done.queued), left=done.left,
         )  # fmt: skip
