@@ -26,6 +26,9 @@ from marketdata_pipeline.ingest.after import passing
 from marketdata_pipeline.ingest.at_work import AtWork, Part, at_work
 from marketdata_pipeline.ingest.outcome import Outcome
 
+HELD = {"marketdata/priority": str(Priority.HELD)}
+"""Tags of a run over what somebody holds: its requests come before those of others."""
+
 
 class OhlcvConfig(dg.Config):
     """What a run is given besides partition keys.
@@ -85,12 +88,17 @@ def through_a_door(
     updates = opened.updater.update_many(
         asked,
         _wanted(config),
-        errand=Errand(run_id=run_id),
+        errand=Errand(_priority(context), run_id=run_id),
         ends_within=None if keyed else opened.run_time,
         failure_share=opened.failure_share,
     )
     with closing(updates):
         yield Asked(asked, updates, keyed=keyed)
+
+
+def _priority(context: dg.AssetExecutionContext) -> Priority:
+    held = context.run.tags.items() >= HELD.items()
+    return Priority.HELD if held else Priority.TRACKED
 
 
 def config_of(claims: Sequence[Claim]) -> dict[str, object]:

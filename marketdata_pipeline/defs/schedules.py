@@ -4,12 +4,13 @@ Not here: what is due and goes now (ingest.due, ingest.refreshes), what looks af
 queue and events (maintenance, tending). Schedules ask market time, never the scheduled time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
 from marketdata_pipeline.assembly import Pipeline
 from marketdata_pipeline.defs.assets.provider_health import PROVIDER_HEALTH
+from marketdata_pipeline.defs.doors import HELD
 from marketdata_pipeline.defs.maintenance import store_maintenance
 from marketdata_pipeline.defs.resources import (
     GovernorResource,
@@ -41,7 +42,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_FIRST = {"dagster/priority": "5"}
+_FIRST = {**HELD, "dagster/priority": "5"}
 """Tags of the runs of the first tier: they pass others that wait."""
 _NAMES = {Tier.PRIORITY: "priority_refresh", Tier.OTHER: "bars_refresh"}
 _Tick = Iterator[dg.RunRequest | dg.SkipReason]
@@ -207,12 +208,12 @@ def _under_way(context: dg.ScheduleEvaluationContext, name: str) -> bool:
     return bool(context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=tags)))
 
 
-def _runs(series: Sequence[Series], tags: dict[str, str]) -> Iterator[dg.RunRequest]:
+def _runs(series: Sequence[Series], tags: Mapping[str, str]) -> Iterator[dg.RunRequest]:
     runs = list(batches(series))
     for number, batch in enumerate(runs, start=1):
         yield dg.RunRequest(
             # Dagster refuses several requests without keys; it looks for one in this tick's runs.
             run_key=f"{number}/{len(runs)}",
             run_config={"ops": {"ohlcv": {"config": {"series": [str(one) for one in batch]}}}},
-            tags=MASS | tags if len(runs) > 1 else tags,
+            tags={**MASS, **tags} if len(runs) > 1 else tags,
         )

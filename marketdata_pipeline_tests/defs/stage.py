@@ -3,7 +3,7 @@
 Not here: settings; the stage stands where the resource does that reads them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -11,15 +11,19 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from sqlalchemy import select, update
 
 from marketdata_pipeline.assembly import Pipeline, Upkeep
+from marketdata_pipeline.database.metadata import instruments, tracked_instruments
 from marketdata_pipeline.defs.assets.ohlcv import OHLCV, ohlcv
 from marketdata_pipeline.defs.schedules import bars_update
 from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.gate import Turns
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.tiers import Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
 from marketdata_pipeline.governor.logged import prune
@@ -50,6 +54,8 @@ class Stage:
     run_time: timedelta | None = timedelta(minutes=5)
     dagster_retention: timedelta = timedelta(days=30)
     raising: bool = False
+    wishes: Wishes = Wishes()  # noqa: RUF009 - frozen
+    turns: Sequence[Turns] = ()
 
     @property
     def queue(self) -> Queue:
@@ -91,6 +97,8 @@ class Stage:
             ),
             queue=self.queue,
             events=self.events,
+            wishes=self.wishes,
+            turns=lambda: self.turns,
         )
 
     def job(self) -> dg.JobDefinition:
@@ -172,6 +180,16 @@ def choosy(world: World) -> Choosy:
     provider = Choosy(truth, world.clock, first_trade=date(2023, 3, 15))
     world.provider = provider
     return provider
+
+
+def hold(stage: Stage, *keys: str) -> None:
+    """Have a portfolio hold these tracked instruments."""
+    row = tracked_instruments.c
+    held = select(instruments.c.id).where(instruments.c.key.in_(keys))
+    with stage.world.home.engine.begin() as connection:
+        connection.execute(
+            update(tracked_instruments).where(row.instrument_id.in_(held)).values(holders=1)
+        )
 
 
 def metadata(result: dg.ExecuteInProcessResult) -> dict[str | None, dict[str, Any]]:

@@ -9,10 +9,15 @@ import pytest
 from marketdata_pipeline.config import Settings
 from marketdata_pipeline.defs import schedules
 from marketdata_pipeline.defs.times import Times
+from marketdata_pipeline.domain.errand import Priority
+from marketdata_pipeline.domain.gate import Turns
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.tiers import Wishes
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import HomeError
 from marketdata_pipeline.ingest.runs import BATCH
-from marketdata_pipeline_tests.defs.stage import YEAR, Choosy, Stage
+from marketdata_pipeline_tests.defs.stage import YEAR, Choosy, Stage, hold
 from marketdata_pipeline_tests.ingest.world import days, walk
 
 TIMES = Times.of(Settings.model_construct())
@@ -275,3 +280,107 @@ def test_what_a_run_left_is_due_at_the_next_tick(stage: Stage) -> None:
     assert stage.by_config(*_series(request)).success
     (again,) = _tick(stage)
     assert _series(again) == _series(request) == ["MSFT|1d", "IBM|1d"]
+
+
+def test_the_first_tier_has_a_refresh_of_its_own(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT", timeframes=("1d", "1wk"))
+    stage.wishes = Wishes(first=frozenset({Instrument("MSFT")}))
+    (rest,) = _tick(stage)
+    assert _series(rest) == ["AAPL|1d", "AAPL|1wk"]
+    (first,) = _tick(stage, schedule=priority_refresh)
+    assert _series(first) == ["MSFT|1d", "MSFT|1wk"]
+    assert isinstance(first, dg.RunRequest)
+    assert first.tags == {"marketdata/priority": "held", "dagster/priority": "5"}
+
+
+def test_requests_of_the_first_tier_come_before_others(stage: Stage, provider: Choosy) -> None:
+    stage.track("AAPL", "MSFT")
+    stage.wishes = Wishes(first=frozenset({Instrument("MSFT")}))
+    for schedule in (bars_refresh, priority_refresh):
+        (request,) = _tick(stage, schedule=schedule)
+        assert isinstance(request, dg.RunRequest)
+        assert stage.run(run_config=request.run_config, tags=request.tags).success
+    urgent = {
+        series.instrument.key: errand.priority
+        for (series, _), errand in zip(provider.asked, provider.errands, strict=True)
+    }
+    order = list(Priority)
+    assert order.index(urgent["MSFT"]) + 1 == order.index(urgent["AAPL"])
+
+
+def test_what_a_portfolio_holds_is_of_the_first_tier(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT")
+    hold(stage, "AAPL")
+    assert _series(_tick(stage, schedule=priority_refresh)[0]) == ["AAPL|1d"]
+    assert _series(_tick(stage)[0]) == ["MSFT|1d"]
+
+
+def test_an_empty_first_tier_is_a_reason_to_skip(stage: Stage) -> None:
+    stage.track("AAPL")
+    (skip,) = _tick(stage, schedule=priority_refresh)
+    assert isinstance(skip, dg.SkipReason)
+
+
+def test_a_quota_that_is_used_up_leaves_all_for_a_later_look(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT", "IBM")
+    now = stage.world.clock.wall_now()
+    stage.turns = [Turns("truth", 60, 1, timedelta(hours=1), 0, now + timedelta(hours=1), None)]
+    (skip,) = _tick(stage)
+    assert isinstance(skip, dg.SkipReason)
+    assert skip.skip_message == "the quotas carry none of 3 series that are due now"
+    stage.turns = [Turns("truth", 60, 2, timedelta(hours=1), 2, now, None)]
+    assert _series(_tick(stage)[0]) == ["AAPL|1d", "MSFT|1d"]
+
+
+def test_an_exchange_that_is_always_asked_is_so_once_an_interval(stage: Stage) -> None:
+    stage.track("AAPL")
+    stage.by_config("AAPL|1d")
+    stage.wishes = Wishes(always=lambda calendar: calendar == "XNYS")
+    stage.world.clock.wall += timedelta(minutes=14)
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
+    stage.world.clock.wall += timedelta(minutes=1)
+    assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+
+
+def test_what_the_queue_sees_to_is_not_asked_for_a_first_time_twice(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT")
+    with stage.opened() as opened:
+        opened.queue.enqueue(Instrument("AAPL"), [Timeframe.D1])
+    assert _series(_tick(stage)[0]) == ["MSFT|1d"]
+
+
+def test_the_daily_refresh_takes_all_that_is_tracked_as_mass_work(stage: Stage) -> None:
+    stage.track("AAPL", "MSFT")
+    stage.by_config("AAPL|1d")
+    asked = len(stage.world.provider.asked)
+    (request,) = _tick(stage, schedule=daily_refresh)
+    assert _series(request) == ["AAPL|1d", "MSFT|1d"]
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags == {"marketdata/tier": "mass"}
+    assert stage.configured(request.run_config["ops"]["ohlcv"]["config"]).success
+    windows = [str(series) for series, _ in stage.world.provider.asked[asked:]]
+    assert windows
+    assert set(windows) == {"MSFT|1d"}
+
+
+def test_the_daily_refresh_of_nothing_is_skipped(stage: Stage) -> None:
+    assert isinstance(_tick(stage, schedule=daily_refresh)[0], dg.SkipReason)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (priority_refresh, "the last refresh is still under way"),
+        (daily_refresh, "the last daily refresh is still under way"),
+    ],
+)
+def test_none_of_them_piles_up(stage: Stage, schedule: dg.ScheduleDefinition, message: str) -> None:
+    stage.track("AAPL")
+    stage.instance.create_run_for_job(
+        stage.job(),
+        tags={"dagster/schedule_name": schedule.name},
+        status=dg.DagsterRunStatus.NOT_STARTED,
+    )
+    (skip,) = _tick(stage, schedule=schedule)
+    assert isinstance(skip, dg.SkipReason)
+    assert skip.skip_message == message

@@ -16,6 +16,7 @@ from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
 from marketdata_pipeline.defs.partitions import GRID
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.progress import Leftover, Progress, RunLog, SeriesDone
@@ -54,17 +55,21 @@ def ohlcv(
     ):
         pictures = len(asked.series) <= opened.picture_limit
         behind: list[Outcome] = []
+        updated: set[Instrument] = set()
         log = RunLog(len(asked.series), opened.clock, opened.waits)
         with _shown(opened.catalog) as told, materializations(context) as report:
             for outcome in asked.outcomes:
                 _say(context.log, log.lines(outcome))
                 if outcome.error is not None:
                     behind.append(outcome)
-                elif asked.keyed or outcome.rows_new or outcome.unseen:
+                    continue
+                updated.add(outcome.series.instrument)
+                if asked.keyed or outcome.rows_new or outcome.unseen:
                     store = opened.store if pictures else None
                     told[outcome.series] = outcome.version
                     yield from report(materialization(OHLCV, outcome, store))
             _say(context.log, log.last())
+        opened.tracking.updated(updated)
         if not asked.series:
             context.log.info("nothing to do: another run has been at what this one was asked for")
         opened.events.recount(asked.done)  # splits and currencies are known now
