@@ -151,7 +151,7 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
         refresh_delay=settings.refresh_delay,
         upkeep=_upkeep(settings, home),
         queue=_queue(settings, home),
-        events=Events(home.engine, home.clock, _keeping(settings)),
+        events=events_of(settings, home),
         waits=waits,
         wishes=settings.wishes,
         turns=Governor(home.engine, home.clock, settings.tuning).turns,
@@ -175,8 +175,16 @@ def _queue(settings: Settings, home: Home) -> Queue:
     )
 
 
-def _keeping(settings: Settings) -> Keeping:
-    return Keeping(settings.timeframes)
+def events_of(settings: Settings, home: Home) -> Events:
+    """The transactions of a home, with what the settings say of them."""
+    keeping = Keeping(
+        settings.timeframes,
+        settings.months_before_purchase,
+        settings.grace_after_sale,
+        settings.base_currency,
+        settings.portfolio_currencies,
+    )
+    return Events(home.engine, home.clock, keeping)
 
 
 def _upkeep(settings: Settings, home: Home) -> Upkeep:

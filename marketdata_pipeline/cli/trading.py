@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from marketdata_pipeline.assembly import events_of
 from marketdata_pipeline.cli.state import State, console, print_json, state_of
 from marketdata_pipeline.config import Settings
 from marketdata_pipeline.database.home import Home
@@ -17,7 +18,6 @@ from marketdata_pipeline.domain.ranges import parse_instant
 from marketdata_pipeline.domain.transaction import Side, Transaction, refusal, refuse_unstorable
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.events import Events, Processed
-from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.orchestrator import register_instruments
 from marketdata_pipeline.store.tracking import Standing, Tracking
 
@@ -106,7 +106,7 @@ def void(
     """Have a transaction count as never made."""
     state = state_of(context)
     with state.opened() as home:
-        events = events_of(home, state.settings)
+        events = events_of(state.settings, home)
         one = events.get(portfolio, external_id)
         if one is None:
             raise BadInput(f"portfolio {portfolio!r} has no transaction {external_id!r}")
@@ -157,7 +157,7 @@ def _traded(state: State, told: _Told, *, as_json: bool) -> None:
         one = told.transaction(home)
         # Dagster first: a key without bars does no harm, a tracked series without a key would.
         register_instruments(home.dagster, [Instrument.parse(one.instrument)])
-        events = events_of(home, state.settings)
+        events = events_of(state.settings, home)
         new = events.record([one])
         done = _processed(events, home)
         kept = _standing(home, one)
@@ -174,18 +174,6 @@ def _standing(home: Home, one: Transaction) -> Standing | None:
     except BadInput:
         return None
     return Tracking(home.engine, home.clock).standing(instrument)
-
-
-def events_of(home: Home, settings: Settings) -> Events:
-    """The transactions of a home, with what the settings say of them."""
-    keeping = Keeping(
-        settings.timeframes,
-        settings.months_before_purchase,
-        settings.grace_after_sale,
-        settings.base_currency,
-        settings.portfolio_currencies,
-    )
-    return Events(home.engine, home.clock, keeping)
 
 
 def _processed(events: Events, home: Home) -> Processed:

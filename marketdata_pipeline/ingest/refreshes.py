@@ -175,21 +175,34 @@ class Refreshes:
         news = set(due_series(awake, reached, market_now, delay=self.delay))
         fresh = [one for one in awake if one in news and one not in asked]
         others = waiting(fresh) if fresh else set()
+        news |= self._always(awake, asked, wall_now)
         return {
             one: asked[one].at if one in asked else None
             for one in awake
-            if one not in others and self._goes(one, asked.get(one), wall_now, news=one in news)
+            if one not in others and self._goes(asked.get(one), wall_now, news=one in news)
         }
 
-    def _goes(
-        self, series: Series, last: LastAsked | None, wall_now: datetime, *, news: bool
-    ) -> bool:
+    def _always(
+        self, awake: Sequence[Series], asked: Mapping[Series, LastAsked], wall_now: datetime
+    ) -> set[Series]:
+        """Those that are asked for after every interval, for which one is over."""
+        ours = [one for one in awake if self.wishes.always(one.instrument.venue.calendar)]
+        # An update that finds nothing to ask for writes nothing of its series.
+        updated = self.tracking.last_updates() if ours else {}
+
+        def last(one: Series) -> datetime:
+            at = asked[one].at if one in asked else _NEVER
+            return max(at, updated.get(one.instrument, _NEVER))
+
+        return {one for one in ours if wall_now - last(one) >= self.wishes.again}
+
+    def _goes(self, last: LastAsked | None, wall_now: datetime, *, news: bool) -> bool:
         """Whether a series is due, given when it was last asked for and how that ended."""
-        rested = last is None or wall_now - last.at >= self.wishes.again
-        if last is not None and last.failed is not None:
-            # An older window of it may be missing behind a newer one.
-            return rested and (news or last.failed in PASSING)
-        return news or (rested and self.wishes.always(series.instrument.venue.calendar))
+        if last is None or last.failed is None:
+            return news
+        # An older window of it may be missing behind a newer one.
+        rested = wall_now - last.at >= self.wishes.again
+        return rested and (news or last.failed in PASSING)
 
 
 def _awake(

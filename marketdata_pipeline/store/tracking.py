@@ -119,6 +119,16 @@ class Tracking:
         with reading(self._engine) as connection:
             return {Instrument.parse(key) for key in connection.execute(wanted).scalars()}
 
+    def last_updates(self) -> dict[Instrument, datetime]:
+        """The wall instant at which a run was last done with a tracked instrument without error."""
+        row = tracked_instruments.c
+        wanted = select(instruments.c.key, row.last_update)
+        wanted = wanted.join_from(tracked_instruments, instruments)
+        wanted = wanted.where(row.last_update.is_not(None), row.untracked_at.is_(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted).all()
+        return {Instrument.parse(key): from_micros(at) for key, at in rows}
+
     def standing(self, instrument: Instrument) -> Standing | None:
         """How it is tracked or was, and for whom; None: it never was."""
         with reading(self._engine) as connection:

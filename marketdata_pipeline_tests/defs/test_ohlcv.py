@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from marketdata_pipeline.domain.bars import COLUMNS
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.ingest.progress import Progress, SeriesDone
@@ -306,3 +307,11 @@ def test_what_a_partition_tells_in_numbers_can_be_plotted(stage: Stage) -> None:
         "coverage_percent",
         "quality_score",
     }
+
+
+def test_a_run_notes_which_instruments_it_updated(stage: Stage, provider: Choosy) -> None:
+    provider.down = {"MSFT"}
+    stage.track("AAPL", "MSFT", "IBM")
+    stage.by_config("AAPL|1d", "MSFT|1d")
+    found = stage.world.tracking.last_updates()
+    assert found == {Instrument("AAPL"): stage.world.clock.wall_now()}

@@ -340,6 +340,10 @@ def test_an_exchange_that_is_always_asked_is_so_once_an_interval(stage: Stage) -
     assert isinstance(_tick(stage)[0], dg.SkipReason)
     stage.world.clock.wall += timedelta(minutes=1)
     assert _series(_tick(stage)[0]) == ["AAPL|1d"]
+    asked = len(stage.world.provider.asked)
+    assert stage.by_config("AAPL|1d").success
+    assert len(stage.world.provider.asked) == asked, "nothing of it was missing"
+    assert isinstance(_tick(stage)[0], dg.SkipReason)
 
 
 def test_what_the_queue_sees_to_is_not_asked_for_a_first_time_twice(stage: Stage) -> None:

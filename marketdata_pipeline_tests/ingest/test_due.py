@@ -8,7 +8,7 @@ import pytest
 from marketdata_pipeline.domain.coverage import Reached
 from marketdata_pipeline.domain.ranges import MICROSECOND
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.ingest.due import due_series, resting
+from marketdata_pipeline.ingest.due import due_series, resting, with_holes
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, day
 
 DAILY, HOURLY = Series.parse("AAPL|1d"), Series.parse("AAPL|1h")
@@ -84,3 +84,15 @@ def test_each_of_many_series_is_judged_by_its_own_calendar_and_timeframe() -> No
     assert [str(one) for one in _due(reached, monday)] == [
         "AAPL|1h", "AZN.L|1h", "7203.T|1h", "7203.T|1d", "BTC-USD|1h", "BTC-USD|1d"
     ]  # fmt: skip
+
+
+def test_only_holes_that_are_due_and_not_too_old_are_holes_to_fill() -> None:
+    until = day("2024-03-16")
+    known = {
+        DAILY: Reached(until, due=day("2024-03-05")),
+        Series.parse("MSFT|1d"): Reached(until),
+        Series.parse("IBM|1d"): Reached(until, due=day("2023-03-05")),
+        Series.parse("F|1d"): Reached(),
+    }
+    asked = [*known, Series.parse("GM|1d")]
+    assert with_holes(asked, known, SATURDAY, delay=DELAY) == [DAILY]

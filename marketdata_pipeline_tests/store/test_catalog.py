@@ -179,3 +179,18 @@ def test_a_write_makes_of_a_summary_what_the_catalog_then_says(
     (found,) = catalog.summaries([COIN])
     assert after == replace(found, requests=before.requests, updated_at=before.updated_at)
     assert after.provider == ("other" if len(bars) else before.provider)
+
+
+def test_when_each_series_was_last_asked_for_and_how_that_ended(
+    store: BarStore, catalog: Catalog, clock: FrozenClock
+) -> None:
+    store.commit(write_of(bars_at([0]), STOCK), expected_version=None)
+    catalog.record_error(COIN, "unavailable", "down")
+    found = catalog.last_asked([STOCK, COIN, Series.parse("MSFT|1d")])
+    assert {one: it.failed for one, it in found.items()} == {STOCK: None, COIN: "unavailable"}
+    clock.wall += timedelta(hours=1)
+    catalog.record_error(STOCK, "timeout", "slow")
+    after = catalog.last_asked([STOCK])
+    assert list(after) == [STOCK]
+    assert after[STOCK].failed == "timeout"
+    assert after[STOCK].at >= found[STOCK].at

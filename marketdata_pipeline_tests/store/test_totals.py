@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, delete, event, insert
+from sqlalchemy import Engine, delete, event, insert, select, update
 
 from marketdata_pipeline.database.dialect import wall_micros
 from marketdata_pipeline.database.engine import reading, writing
-from marketdata_pipeline.database.metadata import fetches
+from marketdata_pipeline.database.metadata import fetches, instruments, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
@@ -198,3 +198,19 @@ def test_the_instant_is_the_databases(engine: Engine, clock: FrozenClock) -> Non
     with reading(engine) as connection:
         now = from_micros(wall_micros(connection, clock))
     assert timedelta(0) <= now - found.at < timedelta(seconds=30)
+
+
+def test_held_and_named_instruments_are_counted_as_such_that_come_first(
+    tracking: Tracking, engine: Engine, clock: FrozenClock
+) -> None:
+    track(tracking, AAPL, IBM, AZN, timeframes=[D1])
+    with writing(engine) as connection:
+        known = select(instruments.c.id).where(instruments.c.key == "IBM")
+        ours = tracked_instruments.c.instrument_id == known.scalar_subquery()
+        connection.execute(update(tracked_instruments).where(ours).values(holders=2))
+    found = {one.example.venue.calendar: one for one in read_totals(engine, clock).tracked}
+    assert {name: (one.instruments, one.first) for name, one in found.items()} == {
+        "XNYS": (2, 1), "XLON": (1, 0),
+    }  # fmt: skip
+    named = [AAPL, IBM, Instrument("MSFT")]
+    assert sorted(one.first for one in read_totals(engine, clock, named).tracked) == [0, 2]

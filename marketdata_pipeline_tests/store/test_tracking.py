@@ -1,8 +1,10 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from marketdata_pipeline.database.engine import writing
+from marketdata_pipeline.database.metadata import tracked_instruments
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.store.bars import BarStore
@@ -69,3 +71,28 @@ def test_a_removed_instrument_keeps_its_bars_and_starts_anew(
     later = START + timedelta(days=9)
     anew = Tracked(APPLE, (H1,), later, later)
     assert tracking.put(anew) == tracking.get(APPLE) == anew
+
+
+def test_what_is_held_and_tracked_is_known(tracking: Tracking, engine: Engine) -> None:
+    for one in (APPLE, COIN):
+        tracking.put(Tracked(one, (D1,)))
+    assert tracking.held() == set()
+    with writing(engine) as connection:
+        connection.execute(update(tracked_instruments).values(holders=1))
+    assert tracking.held() == {APPLE, COIN}
+    tracking.remove(COIN)
+    assert tracking.held() == {APPLE}
+
+
+def test_when_instruments_were_last_updated(tracking: Tracking, engine: Engine) -> None:
+    for one in (APPLE, COIN):
+        tracking.put(Tracked(one, (D1,)))
+    tracking.updated([])
+    assert tracking.last_updates() == {}
+    tracking.updated([APPLE, APPLE, Instrument.parse("MSFT")])
+    found = tracking.last_updates()
+    assert list(found) == [APPLE]
+    if engine.dialect.name == "sqlite":
+        assert found[APPLE] == FrozenClock().wall
+    tracking.remove(APPLE)
+    assert tracking.last_updates() == {}
