@@ -81,7 +81,9 @@ def _instrument_row(numbered: tuple[int, Instrument]) -> Row:
 
 def _tracked_row(numbered: tuple[int, Instrument]) -> Row:
     frames = ",".join(map(str, Timeframe))
-    return {"instrument_id": numbered[0], "timeframes": frames, "first_tracked_at": numbered[0]}
+    at = {"first_tracked_at": numbered[0], "last_tracked_at": numbered[0]}
+    kept = {"by_hand": True, "holders": 0}
+    return {"instrument_id": numbered[0], "timeframes": frames, **at, **kept}
 
 
 def _series_row(number: int, instrument: int, series: Series) -> Row:

@@ -157,6 +157,7 @@ def stack(
     *,
     settings: Mapping[str, str] | None = None,
     without: Sequence[str] = (),
+    simulator: Sequence[str] = (),
 ) -> Iterator[Stack]:
     """All of it on a home, started and ready; all of it ends with the block, whatever happened.
 
@@ -167,13 +168,14 @@ def stack(
         logs: a folder, made where it is not there; one file a part, ``code-server.log`` and so on.
         settings: further variables, e.g. ``MARKETDATA_YAHOO_BURST``.
         without: parts that are not started yet; then nothing is waited for.
+        simulator: further words of its command line, such as ``--quota 10/1``.
     """
     logs.mkdir(parents=True, exist_ok=True)
     shutil.copy(DEPLOY / "dagster.yaml", home.dagster / "dagster.yaml")
     environment = _environment(home, dagster_url) | dict(settings or {})
     parts = {name: _part(Unit.read(name), environment, home.folder, logs) for name in NAMES}
     if home.mode is Mode.REPLAY:
-        parts = {SIMULATOR: _simulator(environment, home.folder, logs), **parts}
+        parts = {SIMULATOR: _simulator(environment, home.folder, logs, simulator), **parts}
     url = "http://{DAGSTER_WEBSERVER_HOST}:{DAGSTER_WEBSERVER_PORT}".format_map(environment)
     made = Stack(parts, environment, Page(url))
     with ExitStack() as ending:
@@ -219,10 +221,12 @@ def _part(unit: Unit, environment: Mapping[str, str], folder: Path, logs: Path) 
     )
 
 
-def _simulator(environment: Mapping[str, str], folder: Path, logs: Path) -> Part:
+def _simulator(
+    environment: Mapping[str, str], folder: Path, logs: Path, words: Sequence[str]
+) -> Part:
     return Part(
         SIMULATOR,
-        [sys.executable, "-m", "marketdata_pipeline.simulator"],
+        [sys.executable, "-m", "marketdata_pipeline.simulator", *words],
         (),
         environment,
         folder,
