@@ -12,8 +12,11 @@ from marketdata_pipeline.database.engine import reading, writing
 from marketdata_pipeline.database.happening import backfill_queue, transactions
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.store import holdings
 from marketdata_pipeline.store.tracking import Standing, Tracking
 from marketdata_pipeline_tests.cli.terminal import Terminal
+from marketdata_pipeline_tests.conftest import ROOT
+from marketdata_pipeline_tests.test_docs import commands
 
 AAPL = Instrument.parse("AAPL")
 
@@ -57,6 +60,15 @@ def test_the_same_id_twice_is_one_purchase(home: Home, marketdata: Terminal) -> 
     assert _count(home, transactions) == 1
     marketdata(*words, "--portfolio", "other")
     assert (_count(home, transactions), _count(home, backfill_queue)) == (2, 1)
+
+
+def test_the_commands_of_the_page_do_what_it_says(home: Home, marketdata: Terminal) -> None:
+    for words in commands(ROOT / "docs" / "events.md"):
+        if words[0] in {"buy", "sell", "void"}:
+            assert marketdata(*words).code == 0
+    with reading(home.engine) as connection:
+        (held,) = holdings.all_of(connection)
+    assert (held.instrument, held.quantity) == (AAPL, 10)
 
 
 def test_without_a_date_it_is_now(home: Home, marketdata: Terminal) -> None:
