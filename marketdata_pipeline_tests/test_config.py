@@ -372,3 +372,28 @@ def test_dagsters_folder_leads_to_the_home_around_it(
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         load_settings().simulator_port = 1
+
+
+def test_the_currencies_of_portfolios_are_pairs(here: Path) -> None:
+    assert (load_settings().base_currency, load_settings().portfolio_currencies) == (None, {})
+    found = load_settings(base_currency=" eur ", portfolio_currencies="main=eur, My own = USD")
+    assert found.base_currency == "EUR"
+    assert found.portfolio_currencies == {"main": "EUR", "My own": "USD"}
+    assert load_settings(base_currency="none").base_currency is None
+    (here / "marketdata.toml").write_text('portfolio_currencies = {main = "chf"}')
+    assert load_settings().portfolio_currencies == {"main": "CHF"}
+
+
+@pytest.mark.parametrize("text", ["main", "main=", "=EUR", "main=EURO", "main=none", "main=1EU"])
+def test_other_pairs_are_refused_in_one_sentence(text: str) -> None:
+    assert refusal(portfolio_currencies=text) == (
+        f"MARKETDATA_PORTFOLIO_CURRENCIES is {text!r}, it must be portfolio=currency pairs such as "
+        "main=EUR,us=USD"
+    )
+
+
+@pytest.mark.parametrize("text", ["EURO", "€€€", "E1R"])
+def test_what_is_no_base_currency_is_refused(text: str) -> None:
+    assert refusal(base_currency=text) == (
+        f"MARKETDATA_BASE_CURRENCY is {text!r}, it must be three letters such as EUR, or none"
+    )

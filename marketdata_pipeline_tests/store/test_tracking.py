@@ -1,14 +1,15 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
-from marketdata_pipeline.database.engine import writing
+from marketdata_pipeline.database.engine import reading, writing
 from marketdata_pipeline.database.metadata import tracked_instruments
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.tracking import Tracked, Tracking
+from marketdata_pipeline.store.tracking import Standing, Tracked, Tracking, end, put_standings
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.writes import START, STOCK, bars_at, write_of
 
@@ -55,6 +56,56 @@ def test_since_moves_backwards_only(
 
     tracking.put(Tracked(APPLE, (D1,), instant(before)))
     assert tracking.put(Tracked(APPLE, (D1,), instant(asked))).since == instant(after)
+
+
+def test_tracking_by_hand_and_back_leaves_who_holds_it(tracking: Tracking, engine: Engine) -> None:
+    tracking.put(Tracked(APPLE, (D1,), START, START))
+    tracking.updated([APPLE, COIN])
+    tracking.updated([])
+    row = tracking.standing(APPLE)
+    assert row is not None
+    assert tracking.standing(COIN) is None
+    held = replace(row, by_hand=False, holders=3, released_at=START)
+    with writing(engine) as connection:
+        put_standings(connection, [held])
+    tracking.put(Tracked(APPLE, (W1,), START - timedelta(days=1)))
+    found = tracking.standing(APPLE)
+    assert found is not None
+    assert found == replace(
+        held, by_hand=True, timeframes=(D1, W1), since=START - timedelta(days=1),
+        last_tracked_at=found.last_tracked_at,
+    )  # fmt: skip
+    assert not tracking.remove(APPLE)
+    assert tracking.standing(APPLE) == replace(found, by_hand=False)
+    with reading(engine) as connection:
+        assert connection.execute(select(tracked_instruments.c.last_update)).scalar_one() > 0
+
+
+def test_what_is_ended_is_no_more_tracked_and_begins_anew_by_hand(
+    tracking: Tracking, engine: Engine
+) -> None:
+    tracking.put(Tracked(APPLE, (D1, W1), START, START))
+    tracking.put(Tracked(COIN, (D1,), START, START))
+    row = tracking.standing(APPLE)
+    assert row is not None
+    with writing(engine) as connection:
+        put_standings(connection, [replace(row, released_at=START, by_hand=False)])
+        end(connection, [APPLE], START + timedelta(days=30))
+        end(connection, [], START)
+    assert [one.instrument for one in tracking.all()] == [COIN]
+    found = tracking.standing(APPLE)
+    assert found is not None
+    assert found.untracked_at == START + timedelta(days=30)
+    tracking.put(Tracked(APPLE, (H1,), None, START + timedelta(days=40)))
+    assert tracking.standing(APPLE) == Standing(
+        APPLE, (H1,), None, START + timedelta(days=40), _last(tracking), None, by_hand=True
+    )
+
+
+def _last(tracking: Tracking) -> datetime:
+    row = tracking.standing(APPLE)
+    assert row is not None
+    return row.last_tracked_at
 
 
 def test_a_removed_instrument_keeps_its_bars_and_starts_anew(
