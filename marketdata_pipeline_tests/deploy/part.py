@@ -40,6 +40,7 @@ class Part:
         after_start: a command that has to succeed before the part counts as up; empty: none.
         log: what it and its children print, all starts one after the other.
         took: seconds of the last start, until it was up.
+        alone: whether what it has started outlives it when it ends (``KillMode=process``).
         port: on loopback, where it has to listen before it counts as up; None: nowhere.
     """
 
@@ -51,6 +52,7 @@ class Part:
     log: Path
     took: float = 0.0
     port: int | None = None
+    alone: bool = False
     _mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     _process: "subprocess.Popen[bytes] | None" = None
 
@@ -95,12 +97,21 @@ class Part:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Tell all of it to end, as systemd does; what has not after a while is killed."""
-        self._signal(signal.SIGTERM)
+        """Tell it to end, as systemd does: all of it, or its main process where it is ``alone``.
+
+        What has not ended after a while is killed.
+        """
+        if self.alone and self._process is not None:
+            self._process.terminate()
+        else:
+            self._signal(signal.SIGTERM)
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_TERM)
-        self.kill()
+        if self.alone:
+            self.kill_main()
+        else:
+            self.kill()
 
     def kill(self) -> None:
         """End its main process and all that it has started at once, without a word."""
@@ -111,9 +122,9 @@ class Part:
 
     def kill_main(self) -> None:
         """End its main process only, as the kernel does when memory is short."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def members(self) -> list[Member]:
         """Its processes that live, the oldest first (Linux only)."""

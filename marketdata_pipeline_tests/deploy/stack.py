@@ -218,6 +218,7 @@ def _part(unit: Unit, environment: Mapping[str, str], folder: Path, logs: Path) 
         environment,
         folder,
         logs / f"{unit.name}.log",
+        alone=unit.settings["Service"].get("KillMode") == "process",
     )
 
 

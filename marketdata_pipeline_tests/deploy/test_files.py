@@ -78,7 +78,7 @@ def test_a_unit_asks_for_no_variable_that_the_example_has_not(unit: Unit) -> Non
 def test_the_units_are_shut_in_alike_and_start_again(unit: Unit) -> None:
     first = Unit.read(NAMES[0]).settings["Service"]
     own = unit.settings["Service"]
-    apart = {"ExecStart", "ExecStartPost", "MemoryHigh", "MemoryMax", "OOMPolicy"}
+    apart = {"ExecStart", "ExecStartPost", "KillMode", "MemoryHigh", "MemoryMax", "OOMPolicy"}
     apart |= {"TimeoutStartSec", "TimeoutStopSec"}
     assert {key: own[key] for key in own.keys() - apart} == {
         key: first[key] for key in first.keys() - apart

@@ -1,12 +1,15 @@
 """The services of deploy/postgres on a real Postgres: as processes, without containers."""
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.domain.clock import SystemClock
@@ -18,6 +21,12 @@ from marketdata_pipeline_tests.deploy.units import here
 START = datetime(2013, 2, 15, 21, 30, tzinfo=UTC)
 LAST = ["2013-02-14T00:00:00Z", "2013-02-15T00:00:00Z"]
 NAMES = ("AAPL", "MSFT", "BTC-USD", "META", "SPY")
+TAGS = """
+query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }
+"""
+GROUP = """
+query Group($id: ID!) { runGroupOrError(runId: $id) { ... on RunGroup { runs { runId } } } }
+"""
 HEALTH = ["/opt/marketdata/.venv/bin/dagster-daemon", "liveness-check"]
 
 
@@ -65,9 +74,9 @@ def _stored(running: Stack, name: str) -> list[str]:
 
 
 def _launched_at_last(running: Stack, series: str) -> str:
-    """The webserver answers with an error where a connection of its pool has died, then has none.
+    """The webserver answers with an error where what it had a connection to has died, then anew.
 
-    It has three pools: of runs, of events and of schedules.
+    Its pools of connections to Postgres are three: of runs, of events and of schedules.
     """
     for _ in range(3):
         with suppress(AssertionError):
@@ -117,6 +126,63 @@ def test_a_run_after_postgres_was_away_works_and_no_service_has_ended(
     assert all(part.running for part in running.parts.values())
     assert running.ended(_launched_at_last(running, f"{name}|1d")).status == "SUCCESS"
     assert _stored(running, name) == LAST
+
+
+def _under_way(running: Stack, series: str, tags: Mapping[str, str] | None = None) -> str:
+    """A run that waits ten seconds for its provider."""
+    name, _, _ = series.partition("|")
+    port = running.environment["MARKETDATA_SIMULATOR_PORT"]
+    fault = [{"kind": "slow", "symbol": name, "seconds": 10}]
+    url = f"http://127.0.0.1:{port}/simulator/faults"
+    assert requests.post(url, json=fault, timeout=5).ok
+    run = running.launch(series, tags=tags)
+    for _ in range(600):
+        if running.status(run) == "STARTED":
+            return run
+        SystemClock().sleep(0.1)
+    raise AssertionError("the run does not start")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(("tags", "again"), [({}, "true"), ({"dagster/max_retries": "0"}, "false")])
+def test_a_run_that_was_killed_starts_once_more_unless_its_tag_says_otherwise(
+    running: Stack, tags: dict[str, str], again: str
+) -> None:
+    run = _under_way(running, "QQQ|1d", tags)
+    workers = running.parts["code-server"].members()[1:]
+    for one in (one for one in workers if "spawn" in one.command):
+        os.kill(one.pid, signal.SIGKILL)
+    assert running.ended(run).status == "FAILURE"
+    found = {
+        one["key"]: one["value"] for one in running.page.ask(TAGS, id=run)["runOrError"]["tags"]
+    }
+    assert found["dagster/will_retry"] == again
+    if again == "true":
+        assert running.ended(_second(running, run)).status == "SUCCESS"
+
+
+def _second(running: Stack, run: str) -> str:
+    """The run that Dagster makes of a failed one, once it has."""
+    for _ in range(300):
+        group = running.page.ask(GROUP, id=run)["runGroupOrError"]["runs"]
+        others = [str(one["runId"]) for one in group if one["runId"] != run]
+        if others:
+            return others[0]
+        SystemClock().sleep(0.2)
+    raise AssertionError("the run is not made anew")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("how", ["stop", "kill_main"])
+def test_a_run_goes_on_to_its_end_while_the_code_server_starts_again(
+    running: Stack, how: str
+) -> None:
+    run = _under_way(running, "IWM|1d")
+    server = running.parts["code-server"]
+    getattr(server, how)()
+    server.start()
+    assert running.ended(run).status == "SUCCESS"
+    assert running.ended(_launched_at_last(running, "IWM|1d")).status == "SUCCESS"
 
 
 @pytest.mark.proof
