@@ -19,8 +19,6 @@ from marketdata_pipeline.errors import (
 )
 from marketdata_pipeline.store.launches import After
 
-_NOBODYS = (Unavailable, StoreError, CredentialsRefused)
-"""Not the backfill's own fault: it passes, or a person mends it, and then all go on."""
 _DOUBLINGS = 3
 LOST = "lost"
 
@@ -49,8 +47,8 @@ def after(
 ) -> After:
     """What becomes of a row some of whose series failed; no errors: it is completed.
 
-    The error counts that says the most of when to begin again: no turn, then a run that ended
-    before, then what is nobody's fault, then an unknown symbol, then the row's own.
+    The error counts that says the most of when to begin again: no turn, then what is nobody's
+    fault, then a run that ended before, then an unknown symbol, then the row's own.
     """
     if not errors:
         return After(Status.COMPLETED)
@@ -58,21 +56,29 @@ def after(
     if limited:
         last = max(limited, key=lambda one: one.retry_at)
         return _again(Status.RATE_LIMITED, last, last.retry_at)
-    for kinds, wait in (
-        ((NotDone,), timedelta(0)),
-        (_NOBODYS, delay(row.setbacks, patience)),
-        ((UnknownSymbol,), patience.unresolved),
-    ):
-        found = next((one for one in errors if isinstance(one, kinds)), None)
+    if passing := [one for one in errors if _is_nobodys(one)]:
+        at = now + delay(row.setbacks, patience)
+        return _again(Status.PENDING, passing[0], at, setback=True)
+    for kind, wait in ((NotDone, timedelta(0)), (UnknownSymbol, patience.unresolved)):
+        found = next((one for one in errors if isinstance(one, kind)), None)
         if found is not None:
-            setback = isinstance(found, _NOBODYS)
-            return _again(Status.PENDING, found, now + wait, setback=setback)
+            return _again(Status.PENDING, found, now + wait)
     return _own(errors[0], row, now, patience)
 
 
 def passing(error: MarketDataError) -> bool:
     """Whether it is nobody's fault: the same backfill, begun later, may come to its end."""
-    return isinstance(error, (RateLimited, NotDone, *_NOBODYS))
+    return isinstance(error, RateLimited | NotDone) or _is_nobodys(error)
+
+
+def _is_nobodys(error: MarketDataError) -> bool:
+    """Whether it is not the backfill's own fault: it passes, or a person mends it for all.
+
+    That there is no provider at all for what is wanted does not pass.
+    """
+    if isinstance(error, Unavailable):
+        return bool(error.provider)
+    return isinstance(error, StoreError | CredentialsRefused)
 
 
 def delay(setbacks: int, patience: Patience) -> timedelta:

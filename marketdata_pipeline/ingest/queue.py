@@ -124,8 +124,8 @@ class Queue:
         with reading(self.engine) as connection:
             return backfills.some(connection, statuses=statuses, at_most=at_most)
 
-    def retry(self, ids: Collection[int]) -> int:
-        """Give failed rows all their attempts again; how many of these there were."""
+    def retry(self, ids: Collection[int] | None = None) -> int:
+        """Give failed rows all their attempts again; how many of these there were. None: all."""
         return self._write(lambda one: launches.retry(one, self.clock, ids))
 
     def prune(self, kept: timedelta) -> int:
@@ -135,14 +135,15 @@ class Queue:
     def ask(self, room: Room) -> list[Batch]:
         """Batches for which the caller has to start a run each; what is urgent comes first.
 
-        A batch whose run did not begin in time comes again, by the same name.
+        A batch whose run did not begin in time comes again, whole and by the same name; it takes
+        none of the room, since it had its own when it was asked for first.
         """
         most = MOST_URGENT + room.mass * self.size
 
         def asked(connection: Connection) -> list[Batch]:
-            found = launches.due(connection, self.clock, asked_before=self.launching, at_most=most)
-            again = [one for one in found if one.batch is not None]
-            fresh = batches([one for one in found if one.batch is None], room, self.size)
+            again = launches.forgotten(connection, self.clock, self.launching)
+            found = launches.due(connection, self.clock, at_most=most)
+            fresh = batches(found, room, self.size)
             names = {row.id: one.name for one in fresh for row in one.rows}
             launches.ask(connection, self.clock, names)
             return [*_asked_again(again), *fresh]
@@ -153,7 +154,7 @@ class Queue:
         """Rows for a run of the caller's own, none of which was asked for elsewhere."""
 
         def taken(connection: Connection) -> list[Backfill]:
-            found = launches.due(connection, self.clock, asked_before=None, at_most=at_most)
+            found = launches.due(connection, self.clock, at_most=at_most)
             found = [one for one in found if one.priority is found[0].priority]
             launches.ask(connection, self.clock, {one.id: str(found[0].claim) for one in found})
             return found

@@ -5,12 +5,25 @@ Not here: who does them and what becomes of them (launches), and what that means
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, Update, bindparam, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy import update as update_of
 
 from marketdata_pipeline.database.dialect import is_postgres, one_of, wall_micros
@@ -49,7 +62,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class _Open:
-    """A row that no run is at; ``fixed``: a run was asked for it, so it cannot grow."""
+    """A row that no run is at; ``fixed``: a run was asked for it, so it stays as it is."""
 
     id: int
     wanted: Wanted
@@ -64,12 +77,12 @@ class _Open:
         span = _joined(mine, other, self.since)
         if span is None:
             return False
-        grown = replace(mine, timeframes=joined, start=span[0], end=span[1])
+        urgent = min(mine.priority, other.priority, key=PRIORITIES.index)
+        grown = Wanted(mine.instrument, joined, *span, urgent)
         if self.fixed and grown != mine:
             return False
-        urgent = min(mine.priority, other.priority, key=PRIORITIES.index)
-        self.wanted = replace(grown, priority=urgent)
-        self.changed = self.changed or self.wanted != mine
+        self.wanted = grown
+        self.changed = self.changed or grown != mine
         return True
 
 
@@ -131,11 +144,17 @@ def _open_rows(
     found = select(backfill_queue, tracked_instruments.c.since).where(
         one_of(connection, _ROW.instrument, [one.key for one in wanted]), _ROW.status.in_(OPEN)
     )
+    kept = (
+        tracked_instruments.c.instrument_id == instruments.c.id,
+        tracked_instruments.c.untracked_at.is_(None),
+    )
     found = found.outerjoin_from(
         backfill_queue, instruments, instruments.c.key == _ROW.instrument
-    ).outerjoin(tracked_instruments, tracked_instruments.c.instrument_id == instruments.c.id)
+    ).outerjoin(tracked_instruments, and_(*kept))
+    # No run begins one of them while it grows: what it had not read would be taken for done.
+    found = found.order_by(_ROW.id).with_for_update(of=backfill_queue)
     rows: dict[Instrument, list[_Open]] = defaultdict(list)
-    for row in connection.execute(found.order_by(_ROW.id)):
+    for row in connection.execute(found):
         one = backfill_of(row)
         wish = Wanted(one.instrument, one.timeframes, one.start, one.end, one.priority)
         fixed = one.asked_at is not None
@@ -163,10 +182,14 @@ def _inserted() -> Insert:
 
 @cache
 def _grown() -> Update:
+    """A more urgent one may have a turn where the row had none."""
     names = ("timeframes", "start", "end", "priority")
     values = {name: bindparam(name, type_=_ROW[name].type) for name in names}
+    now = bindparam("now", type_=BigInteger)
+    sooner = and_(_ROW.status == Status.RATE_LIMITED, _ROW.priority > values["priority"])
+    due = case((sooner, now), else_=_ROW.retry_after)
     changed = update_of(backfill_queue).where(_ROW.id == bindparam("of"))
-    return changed.values(**values, updated_at=bindparam("now"))
+    return changed.values(**values, retry_after=due, updated_at=now)
 
 
 def _columns(wanted: Wanted) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
-    or_,
     select,
     tuple_,
     update,
@@ -53,24 +52,14 @@ class After:
     message: str | None = None
 
 
-def due(
-    connection: Connection, clock: Clock, *, asked_before: timedelta | None, at_most: int
-) -> list[Backfill]:
-    """Rows that may be begun now, locked; the most urgent first, of those the oldest.
+def due(connection: Connection, clock: Clock, *, at_most: int) -> list[Backfill]:
+    """Rows that may be begun now and that no run was asked for, locked.
 
-    Args:
-        connection: of a transaction that writes.
-        clock: of the home, for SQLite.
-        asked_before: those too that a run was asked for longer ago than that and that none has
-            begun; None: none of those.
-        at_most: so many.
+    The most urgent come first, of those the oldest; so many at most.
     """
     now = wall_micros(connection, clock)
-    unasked: ColumnElement[bool] = _ROW.asked_at.is_(None)
-    if asked_before is not None:
-        unasked = or_(unasked, _ROW.asked_at <= now - asked_before // MICROSECOND)
-    found = select(backfill_queue).where(_ROW.status.in_(OPEN), _ROW.retry_after <= now, unasked)
-    found = found.order_by(_ROW.priority, _ROW.id).limit(at_most)
+    waiting = (_ROW.status.in_(OPEN), _ROW.retry_after <= now, _ROW.asked_at.is_(None))
+    found = select(backfill_queue).where(*waiting).order_by(_ROW.priority, _ROW.id).limit(at_most)
     return [backfill_of(row) for row in connection.execute(found.with_for_update(skip_locked=True))]
 
 
@@ -135,7 +124,10 @@ def claimed(connection: Connection, claims: Collection[Claim]) -> list[Backfill]
 
 
 def forgotten(connection: Connection, clock: Clock, asked_before: timedelta) -> list[Backfill]:
-    """The rows that a run was asked for longer ago than that, and that none has begun, locked."""
+    """The rows that a run was asked for longer ago than that, and that none has begun, locked.
+
+    Those of a batch were asked for at one instant, so they are all there or none.
+    """
     until = wall_micros(connection, clock) - asked_before // MICROSECOND
     return _locked(connection, _ROW.status.in_(OPEN), _ROW.asked_at <= until)
 
@@ -162,7 +154,7 @@ def _values(row: Backfill, after: After, now: int) -> dict[str, Any]:
         "new_status": after.status,
         "new_retry_after": retry_after,
         "new_attempts": row.attempts + after.own,
-        "new_setbacks": row.setbacks + 1 if after.setback else 0,
+        "new_setbacks": _setbacks(row, after),
         "new_launch": row.launch if ended else row.launch + 1,
         "new_batch": row.batch if ended else None,
         "new_asked_at": to_micros(row.asked_at) if ended and row.asked_at else None,
@@ -171,6 +163,12 @@ def _values(row: Backfill, after: After, now: int) -> dict[str, Any]:
         "new_completed_at": now if after.status is Status.COMPLETED else None,
         "now": now,
     }
+
+
+def _setbacks(row: Backfill, after: After) -> int:
+    """In a row: an answer ends it, but not that there was no turn to ask."""
+    answered = after.own or after.status is Status.COMPLETED
+    return 0 if answered else row.setbacks + after.setback
 
 
 @cache
@@ -203,11 +201,13 @@ def _asked() -> Update:
     return update(backfill_queue).where(_ROW.id == bindparam("of")).values(**named)
 
 
-def retry(connection: Connection, clock: Clock, ids: Collection[int]) -> int:
-    """Give failed rows all their attempts again; how many of these there were."""
+def retry(connection: Connection, clock: Clock, ids: Collection[int] | None) -> int:
+    """Give failed rows all their attempts again; how many of these there were. None: all."""
     now = wall_expression(connection, clock)
-    failed = (_ROW.id.in_(list(ids)), _ROW.status == Status.FAILED)
-    anew = update(backfill_queue).where(*failed).values(
+    failed = update(backfill_queue).where(_ROW.status == Status.FAILED)
+    if ids is not None:
+        failed = failed.where(_ROW.id.in_(list(ids)))
+    anew = failed.values(
         status=Status.PENDING,
         attempts=0,
         setbacks=0,
