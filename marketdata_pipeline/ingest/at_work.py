@@ -192,10 +192,11 @@ def parts(rows: Iterable[Backfill], market_now: datetime) -> list[Part]:
     """
     rows = sorted(rows, key=lambda one: PRIORITIES.index(one.priority))
     groups: dict[tuple[object, ...], list[Backfill]] = defaultdict(list)
-    seen: dict[Instrument, int] = defaultdict(int)
+    seen: dict[tuple[object, ...], int] = defaultdict(int)
     for row in rows:
-        groups[row.priority, row.start, row.end, seen[row.instrument]].append(row)
-        seen[row.instrument] += 1
+        alike = (row.priority, row.start, row.end)
+        groups[*alike, seen[*alike, row.instrument]].append(row)
+        seen[*alike, row.instrument] += 1
     return [Part(tuple(some), _wanted(some[0], market_now), some[0].priority)
             for some in groups.values()]  # fmt: skip
 
