@@ -16,6 +16,7 @@ from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
 from marketdata_pipeline.cli.providers import providers
+from marketdata_pipeline.cli.queue import queue
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
 from marketdata_pipeline.cli.running import backfill, refresh
@@ -48,6 +49,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)
+app.add_typer(queue, name="queue")
 
 
 @app.callback()

@@ -49,7 +49,7 @@ def backfill(
     """Fetch what is missing of these instruments; what is covered is not asked for again."""
     state = state_of(context)
     choice = Choice.parse(instruments or [], asset_class, file, everything=everything)
-    within = _within(start, end)
+    within = within_dates(start, end)
     frames = parse_timeframes(timeframes)
     with state.opened() as home:
         tracked = {
@@ -88,7 +88,12 @@ def refresh(
     refuse_failure(*update_all(state, series, None))
 
 
-def _within(start: str, end: str) -> TimeRange | None:
+def within_dates(start: str, end: str) -> TimeRange | None:
+    """The range of two dates as they were typed; None where none was.
+
+    Raises:
+        BadInput: they are no dates, or only an end was given.
+    """
     if end and not start:
         raise BadInput("--end needs --start; give that too")
     return label_range(start or None, end or None)

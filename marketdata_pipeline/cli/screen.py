@@ -19,6 +19,7 @@ from marketdata_pipeline.cli.words import (
     lasting,
     load_line,
     pace_line,
+    queue_line,
     rate_line,
     share,
     turns_line,
@@ -87,7 +88,7 @@ def _shown(picture: Picture) -> int:
 def _lines(picture: Picture, width: int, *, short: bool = False) -> int:
     """How many lines the screen takes, with long or with short cells of coverage."""
     status = picture.status
-    rows = 1 + (_shown(picture) + 2) + (max(1, len(status.turns)) + 4)
+    rows = 1 + (_shown(picture) + 2) + (max(1, len(status.turns)) + 4) + (not status.queue.at_rest)
     if not status.series:
         return rows
     kinds = {one.asset_class for one in status.coverage}
@@ -124,7 +125,7 @@ def coverage_table(coverage: _Coverage, *, short: bool = False) -> Table:
 
 
 def turns_table(status: Status) -> Table:
-    """A line a provider, and what came in the last minute and hour."""
+    """A line a provider, what came in the last minute and hour, and the queue if it has work."""
     table = _grid(3, bar=1)
     for one in status.turns:
         colour = "yellow" if one.free < one.burst / 4 else "green"
@@ -136,6 +137,8 @@ def turns_table(status: Status) -> Table:
         table.add_row("turns", "", Text("no provider was asked yet", "dim"))
     table.add_row("last minute", "", rate_line(status.minute))
     table.add_row("last hour", "", rate_line(status.hour))
+    if not status.queue.at_rest:
+        table.add_row("queue", "", queue_line(status.queue, status.wall_now))
     return table
 
 

@@ -13,7 +13,13 @@ from marketdata_pipeline.cli.reading import overview_table, spelled
 from marketdata_pipeline.cli.screen import Picture, coverage_table, screen
 from marketdata_pipeline.cli.state import State, about, about_line, console, print_json, state_of
 from marketdata_pipeline.cli.watching import HINT, Every, watched
-from marketdata_pipeline.cli.words import load_line, pace_line, rate_line, turns_line
+from marketdata_pipeline.cli.words import (
+    load_line,
+    pace_line,
+    queue_line,
+    rate_line,
+    turns_line,
+)
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.errors import BadInput, MarketDataError
@@ -98,7 +104,7 @@ def _show_all(state: State, home: Home, *, as_json: bool) -> None:
     console().print(about_line(home))
     out = console()
     if not found.series:
-        out.print("nothing is tracked yet; run: marketdata track AAPL")
+        out.print("\n".join(_queue(found)) or "nothing is tracked yet; run: marketdata track AAPL")
         return
     out.print("\n".join(_brief(found)))
     if found.series <= MOST_SERIES:
@@ -118,7 +124,14 @@ def _brief(found: Status) -> list[str]:
         f"last hour: {rate_line(found.hour)}",
         *(pace_line(one) for one in found.paces),
         load_line(found.load),
+        *_queue(found),
     ]
+
+
+def _queue(found: Status) -> list[str]:
+    """A line where there is something to say."""
+    at_rest = found.queue.at_rest
+    return [] if at_rest else [f"queue: {queue_line(found.queue, found.wall_now)}"]
 
 
 def _print_series(overviews: list[Overview]) -> None:

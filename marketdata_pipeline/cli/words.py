@@ -4,12 +4,13 @@ Not here: what is measured (reading).
 """
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from marketdata_pipeline.domain.gate import Circuit, Turns
 from marketdata_pipeline.domain.tiers import Pace
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Load
+from marketdata_pipeline.reading.queue import QueueStatus
 from marketdata_pipeline.store.totals import Written
 
 _LEAST, _MANY = 0.1, 10
@@ -84,6 +85,27 @@ def _free(turns: Turns) -> str:
 def eased_share(turns: Turns) -> str:
     """The share of the configured rate that is used now, in whole percent."""
     return share(turns.eased, 0)
+
+
+def queue_line(queue: QueueStatus, now: datetime) -> str:
+    """What is to be done, and what needs a person."""
+    limited = f"{queue.rate_limited:,} rate limited"
+    if queue.limited_until is not None:
+        limited += f" (the next {when(queue.limited_until, now)})"
+    told = f"{queue.pending:,} pending, {queue.in_progress:,} in progress, {limited}"
+    told += f", {queue.failed:,} failed"
+    if not queue.unresolved:
+        return told
+    more = queue.unresolved - len(queue.symbols)
+    named = ", ".join(queue.symbols) + (f" and {more:,} others" if more > 0 else "")
+    return f"{told}; unresolved: {named}"
+
+
+def when(at: datetime, now: datetime) -> str:
+    """A wall instant from now on: with its date where it is a day off."""
+    if at <= now:
+        return "now"
+    return f"at {at:{_TIME}}" if at - now < timedelta(days=1) else f"at {at:%Y-%m-%d %H:%M UTC}"
 
 
 def rate_line(what: Written) -> str:

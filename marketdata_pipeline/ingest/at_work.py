@@ -76,6 +76,7 @@ class AtWork:
     done: list[Instrument] = field(default_factory=list)
     limited: RateLimited | None = None
     _unsaid: dict[int, _Unsaid] = field(init=False)
+    _outcomes: Generator[Outcome] | None = None
 
     def __post_init__(self) -> None:
         self._unsaid = {one.id: _Unsaid(one, set(one.series)) for one in self.rows}
@@ -91,10 +92,19 @@ class AtWork:
         What is stored stays where saying so fails: the row is begun again and finds it. Rows that
         are not begun, since a provider has no turn, have no outcome.
         """
+        self._outcomes = self._updates(update, market_now)
+        return self._outcomes
+
+    def close(self) -> None:
+        """End what is under way; nothing of it happens after that."""
+        if self._outcomes is not None:
+            self._outcomes.close()
+
+    def _updates(self, update: Update, market_now: datetime) -> Generator[Outcome]:
         for part in parts(self.rows, market_now):
-            if self.limited is not None:
-                return
-            yield from self._updated(part, update)
+            if self.limited is None:
+                yield from self._updated(part, update)
+        self.give_back()
 
     def give_back(self) -> None:
         """Say of the rest that it was not done: later where a provider has no turn, else at once.
@@ -142,7 +152,8 @@ def at_work(queue: Queue, claims: Collection[Claim], run_id: str) -> Iterator[At
     work = AtWork(queue, rows)
     with _renewed(queue, run_id) if rows else _nothing():
         try:
-            yield work
+            with closing(work):
+                yield work
         except Exception:  # whichever it is, the next run may break off by the same
             _lose(queue, run_id)
             raise

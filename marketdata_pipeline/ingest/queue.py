@@ -21,7 +21,7 @@ from marketdata_pipeline.domain.backfill import Backfill, Claim, Status
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, from_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.ingest.after import Patience, after, after_loss
@@ -161,6 +161,13 @@ class Queue:
 
         rows = self._write(taken)
         return Batch(str(rows[0].claim), tuple(rows), mass=False) if rows else None
+
+    def until_due(self) -> timedelta | None:
+        """How long until a row can be taken; 0: one can be now; None: none is waiting."""
+        with reading(self.engine) as connection:
+            at = launches.next_due(connection)
+            now = wall_micros(connection, self.clock)
+        return None if at is None else max(at - now, 0) * MICROSECOND
 
     def start(self, claims: Collection[Claim], run_id: str) -> list[Backfill]:
         """Begin with those of the claimed rows that are the run's; others have moved on."""

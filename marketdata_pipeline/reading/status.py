@@ -5,7 +5,7 @@ Not here: single series (data), the queries (store.totals), Dagster's runs (orch
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from marketdata_pipeline.database.home import Home
@@ -14,9 +14,12 @@ from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.tiers import Pace, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Cadence, Load, cadences, load_of, paces_of
+from marketdata_pipeline.reading.queue import QueueStatus, queue_status, read_queue
 from marketdata_pipeline.store.totals import StoredGroup, Totals, Written, read_totals
 
 _USUAL = Wishes()
+_SYMBOLS = 5
+"""That no provider knows; as many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Status:
         cadences: of the tracked timeframes, finest first; empty where nobody asked for them.
         paces: of the tiers that have series, the highest first.
         minute, hour: what was committed in the last ones.
+        queue: how it stands; a few of the symbols that no provider knows are named.
     """
 
     market_now: datetime
@@ -58,6 +62,7 @@ class Status:
     minute: Written
     hour: Written
     paces: tuple[Pace, ...] = ()
+    queue: QueueStatus = QueueStatus()  # noqa: RUF009 - frozen
 
     @property
     def series(self) -> int:
@@ -85,7 +90,9 @@ def read_status(
         StoreError: the catalog is unreadable.
     """
     totals = read_totals(home.engine, home.clock, wishes.first)
-    return status_of(totals, turns, home.clock.market_now(), delay=delay, wishes=wishes)
+    found = status_of(totals, turns, home.clock.market_now(), delay=delay, wishes=wishes)
+    backlog = read_queue(home.engine, home.clock, named=_SYMBOLS)
+    return replace(found, queue=queue_status(backlog))
 
 
 def status_of(
@@ -96,7 +103,7 @@ def status_of(
     delay: timedelta | None,
     wishes: Wishes = _USUAL,
 ) -> Status:
-    """The status that totals come to; arguments as above."""
+    """The status that totals come to, without the queue; arguments as above."""
     return Status(
         market_now=market_now,
         wall_now=totals.at,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
+    func,
     select,
     tuple_,
     update,
@@ -61,6 +62,12 @@ def due(connection: Connection, clock: Clock, *, at_most: int) -> list[Backfill]
     waiting = (_ROW.status.in_(OPEN), _ROW.retry_after <= now, _ROW.asked_at.is_(None))
     found = select(backfill_queue).where(*waiting).order_by(_ROW.priority, _ROW.id).limit(at_most)
     return [backfill_of(row) for row in connection.execute(found.with_for_update(skip_locked=True))]
+
+
+def next_due(connection: Connection) -> int | None:
+    """The wall instant, in microseconds, at which the first row that waits is due; None: none."""
+    waiting = (_ROW.status.in_(OPEN), _ROW.asked_at.is_(None))
+    return connection.execute(select(func.min(_ROW.retry_after)).where(*waiting)).scalar()
 
 
 def ask(connection: Connection, clock: Clock, batches: Mapping[int, str]) -> None:

@@ -141,6 +141,21 @@ def test_without_a_turn_the_run_ends_and_the_rest_waits_for_one(
     assert third.status is Status.COMPLETED, "it needed none"
 
 
+def test_a_run_that_fails_once_all_is_said_loses_nothing(queue: Queue, clock: FrozenClock) -> None:
+    at = clock.wall_now() + timedelta(minutes=7)
+    limited = errors.RateLimited("no turn", retry_at=at, provider="yahoo")
+    claims = _put(queue, _wish(A), replace(_wish(B), start=day(1)))
+
+    def fails() -> None:
+        with at_work(queue, claims, "run") as work:
+            list(work.updates(Scripted({Series(A, D1): limited}), MARKET))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert _said(queue) == [("rate_limited", "rate_limited")] * 2
+
+
 def test_after_an_exception_the_rest_is_begun_again_at_once(queue: Queue) -> None:
     claims = _put(queue, _wish(A, H1, D1), _wish(B), _wish(C))
     update = Scripted(breaks={Series(B, D1): ZeroDivisionError()})
@@ -190,9 +205,10 @@ def test_a_block_that_stops_asking_closes_the_update_and_gives_the_rest_back(que
     claims = _put(queue, _wish(A), _wish(B))
     update = Scripted()
     with at_work(queue, claims, "run") as work:
-        for _ in work.updates(update, MARKET):
-            break
+        outcomes = work.updates(update, MARKET)
+        assert next(outcomes).series == Series(A, D1)
     assert update.closed == 1
+    assert list(outcomes) == []
     assert _said(queue) == [("completed", None), ("pending", "not_done")]
 
 
@@ -223,7 +239,7 @@ def test_a_row_of_which_nothing_could_be_said_is_left_to_its_lease(
     queue: Queue, clock: FrozenClock
 ) -> None:
     claims = _put(queue, _wish(A))
-    assert _run(Deaf(queue.engine, clock, times=2), claims, Scripted()) == [Series(A, D1)]
+    assert _run(Deaf(queue.engine, clock, times=3), claims, Scripted()) == [Series(A, D1)]
     (row,) = all_rows(queue.engine)
     assert row.status is Status.IN_PROGRESS
     pass_time(queue.engine, clock, queue.lease + timedelta(seconds=1))

@@ -208,6 +208,18 @@ def test_a_run_of_ones_own_takes_nothing_that_was_asked_of_another(
     assert queue.take(5) is None
 
 
+def test_when_the_next_row_is_due_is_known(queue: Queue, clock: FrozenClock) -> None:
+    assert queue.until_due() is None
+    row = _begun(queue)
+    assert queue.until_due() is None
+    queue.conclude(row, [DOWN])
+    wait = queue.until_due()
+    assert wait is not None
+    assert abs(wait - 5 * MINUTE) < 0.2 * MINUTE
+    pass_time(queue.engine, clock, 6 * MINUTE)
+    assert queue.until_due() == timedelta(0)
+
+
 def test_what_is_done_is_completed(queue: Queue) -> None:
     row = _begun(queue)
     queue.conclude(row, [])
