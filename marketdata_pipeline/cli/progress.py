@@ -25,7 +25,7 @@ def followed(start: Callable[[Follow], Run], *, total: int, title: str = "") -> 
     """
     out = console()
     if not out.is_terminal:
-        return start(lambda one: out.print(_line(one)))
+        return start(lambda one: out.print(line_of(one)))
     columns = (
         TextColumn(f"{title} {{task.description}}".strip()),
         BarColumn(bar_width=_BAR),
@@ -42,12 +42,13 @@ def followed(start: Callable[[Follow], Run], *, total: int, title: str = "") -> 
             if isinstance(one, SeriesDone):
                 told = one.series if total <= SMALL else None
                 bar.update(task, completed=one.done, description=told)
-            bar.console.print(_line(one))
+            bar.console.print(line_of(one))
 
         return start(show)
 
 
-def _line(one: SeriesDone | Progress | Leftover) -> str:
+def line_of(one: SeriesDone | Progress | Leftover) -> str:
+    """How far a run is, or what it left, in one line."""
     if isinstance(one, Leftover):
         return f"  {len(one.series)} of {one.total} series not done: {one.why}"
     place = f"  {one.done:>{len(str(one.total))}}/{one.total}  "

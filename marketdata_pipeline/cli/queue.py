@@ -4,6 +4,7 @@ Not here: reading it (reading.queue), and doing it (worker).
 """
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +74,8 @@ def show(
     table = Table.grid(padding=(0, 2))
     for name, value in _row_json(row).items():
         if value not in {None, ""}:
-            table.add_row(name.replace("_", " "), str(value))
+            told = f"{value:%Y-%m-%d %H:%M:%S UTC}" if isinstance(value, datetime) else str(value)
+            table.add_row(name.replace("_", " "), told)
     console().print(table)
 
 
