@@ -25,10 +25,10 @@ from marketdata_pipeline.domain.transaction import Side, Transaction
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.events import Events, Processed
 from marketdata_pipeline.ingest.track import Keeping
-from marketdata_pipeline.store import backfills, holdings
+from marketdata_pipeline.store import backfills, holdings, identity
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.holdings import Holding
-from marketdata_pipeline.store.tracking import Standing, Tracked, Tracking
+from marketdata_pipeline.store.tracking import Standing, Tracked, Tracking, put_standings, standings
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.store.writes import bars_at, write_of
 
@@ -147,7 +147,7 @@ def test_a_thousand_three_times_are_tracked_once(events: Events, engine: Engine)
     before = standing(engine, Instrument.parse("X1")), held(engine)
     with writing(engine) as connection:
         connection.execute(update(transactions).values(processed_at=None))
-    while events.process(300).seen:
+    while events.process(1000).seen:
         pass
     assert (standing(engine, Instrument.parse("X1")), held(engine)) == before
     assert len(queue(engine)) == 90
@@ -310,6 +310,46 @@ def test_a_row_that_waits_for_its_turn_counts_already(events: Events, engine: En
     events.record([told("1", BUY, 5, "2021-03-01"), told("2", SELL, 2, "2021-04-01")])
     assert events.process(1).left == 1
     assert [one.quantity for one in held(engine)] == [3]
+
+
+def test_a_bad_row_that_waits_for_its_turn_counts_for_nothing(
+    events: Events, engine: Engine
+) -> None:
+    events.record([told("1", BUY, 5, "2021-03-01"), told("2", BUY, 7, "2024-03-18")])
+    assert events.process(1).left == 1
+    assert [one.quantity for one in held(engine)] == [5]
+
+
+def test_what_is_tracked_by_hand_meanwhile_is_not_lost(events: Events, engine: Engine) -> None:
+    tracking = Tracking(engine, FrozenClock())
+    tracking.put(Tracked(AAPL, (Timeframe.M5,)))
+    tracking.remove(AAPL)
+    events.record([told("1", BUY, 5, "2021-03-01")])
+    other = threading.Thread(target=events.process)
+    with writing(engine) as connection:
+        identity.lock_instrument(connection, AAPL)
+        before = standings(connection, [AAPL])[AAPL]
+        other.start()
+        other.join(0.3)
+        put_standings(connection, [replace(before, by_hand=True, untracked_at=None)])
+    other.join(10)
+    found = standing(engine)
+    assert (found.by_hand, found.holders) == (True, 1)
+    assert found.timeframes == (Timeframe.M5, *DEFAULT_TIMEFRAMES)
+
+
+def test_one_at_a_time_draws_conclusions(events: Events, engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(insert(home).values(id=1, mode="live", created_at=1))
+    do(events, told("1", BUY, 5, "2021-03-01"))
+    other = threading.Thread(target=events.recount, args=([AAPL],))
+    with writing(engine) as connection:
+        connection.execute(select(home).with_for_update())
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+    other.join(10)
+    assert not other.is_alive()
 
 
 def test_one_spelling_is_as_good_as_another(events: Events, engine: Engine) -> None:
