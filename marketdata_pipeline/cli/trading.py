@@ -199,10 +199,8 @@ def _say(outcome: _Outcome, settings: Settings, *, as_json: bool) -> None:
     console().print(f"{outcome.told}; {_follows(instrument, kept, settings)}")
     if outcome.done.queued:
         rows = ", ".join(map(str, outcome.done.queued))
-        names = dict.fromkeys([instrument, *map(str, outcome.done.tracked)])
         console().print(
-            f"queued: {rows}; next: marketdata ui does them, or marketdata backfill "
-            f"{' '.join(names)}"
+            f"queued: {rows}; next: marketdata worker --once, or leave it to marketdata ui"
         )
 
 
