@@ -24,6 +24,14 @@ NAMES = ("AAPL", "MSFT", "BTC-USD", "META", "SPY")
 TAGS = """
 query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }
 """
+GIVE_UP = """
+mutation GiveUp($id: String!) {
+  terminateRun(runId: $id, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) {
+    __typename
+    ... on PythonError { message }
+  }
+}
+"""
 GROUP = """
 query Group($id: ID!) { runGroupOrError(runId: $id) { ... on RunGroup { runs { runId } } } }
 """
@@ -183,6 +191,17 @@ def test_a_run_goes_on_to_its_end_while_the_code_server_starts_again(
     server.start()
     assert running.ended(run).status == "SUCCESS"
     assert running.ended(_launched_at_last(running, "IWM|1d")).status == "SUCCESS"
+
+
+@pytest.mark.proof
+def test_a_run_that_ended_with_the_code_server_can_be_given_up_by_force(running: Stack) -> None:
+    run = _under_way(running, "DIA|1d")
+    running.kill("code-server")
+    running.start("code-server")
+    assert running.status(run) == "STARTED"  # nobody looks after it
+    said = running.page.ask(GIVE_UP, id=run)["terminateRun"]
+    assert said["__typename"] == "TerminateRunSuccess", said
+    assert running.ended(run).status == "CANCELED"
 
 
 @pytest.mark.proof
