@@ -22,6 +22,7 @@ from dagster._serdes import serialize_value
 
 from marketdata_pipeline.defs.resources import Pipeline, PipelineResource
 from marketdata_pipeline.defs.schedules import bars_refresh
+from marketdata_pipeline.defs.times import Times
 from marketdata_pipeline.domain.clock import SystemClock
 
 
@@ -106,11 +107,11 @@ def _serve(asked: Connection, environment: Mapping[str, str]) -> None:
 
 
 def _ticked(instance: dg.DagsterInstance, at: datetime, rounds: int) -> Ticks:
-    found = Ticks()
+    found, schedule = Ticks(), bars_refresh(Times.configured())
     for _ in range(rounds):
         started, cpu = time.perf_counter(), time.process_time()
         with dg.build_schedule_context(instance, resources={"pipeline": _At(at)}) as context:
-            told = bars_refresh.evaluate_tick(context)
+            told = schedule.evaluate_tick(context)
         found.wall.append(time.perf_counter() - started)
         found.cpu.append(time.process_time() - cpu)
         asked = told.run_requests or []

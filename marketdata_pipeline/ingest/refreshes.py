@@ -75,12 +75,16 @@ def budget(
     """
     if not turns:
         return None
-    steady = sum(every / one.interval for one in turns)
-    waits = [min(every, max(timedelta(0), one.next_at - wall_now)) for one in turns]
-    coming = sum((every - wait) / one.interval for one, wait in zip(turns, waits, strict=True))
-    free = sum(one.free for one in turns)
-    total = free + _whole(coming, wall_now, every)
-    return Budget(total, min(total, _whole(LEAST * steady, wall_now, every)) if rest else 0)
+    total = _whole(sum(_carries(one, every, wall_now) for one in turns), wall_now, every)
+    least = _whole(LEAST * sum(every / one.interval for one in turns), wall_now, every)
+    return Budget(total, min(total, least) if rest else 0)
+
+
+def _carries(turns: Turns, every: timedelta, wall_now: datetime) -> float:
+    """The requests that one provider takes until the next look."""
+    wait = min(every, max(timedelta(0), turns.next_at - wall_now))
+    requests = turns.free + (every - wait) / turns.interval
+    return requests if turns.budget_left is None else min(requests, turns.budget_left)
 
 
 def _whole(requests: float, now: datetime, every: timedelta) -> int:

@@ -7,17 +7,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from marketdata_pipeline.assembly import assemble
+from marketdata_pipeline.assembly import assemble, limits_of
 from marketdata_pipeline.config import load_settings
 from marketdata_pipeline.database.home import History, Home, Replay, make_home
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.defs.schedules import bars_update
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.gate import Gate
+from marketdata_pipeline.domain.gate import Gate, RateLimit
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import HomeError, MarketDataError, Unavailable
+from marketdata_pipeline.governor.limits import LIMITS
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.simulator.recorded import recorded_history
@@ -132,6 +133,19 @@ def test_the_rate_of_the_settings_bounds_the_requests(replay: Home) -> None:
     failed = [str(one.error) for one in done if one.error]
     assert len(failed) == 1
     assert failed[0].startswith("yahoo has no turn for the next 36")
+
+
+def test_a_limit_a_minute_holds_beside_that_of_an_hour(replay: Home) -> None:
+    hourly = load_settings(home=replay.folder)
+    assert len(limits_of("yahoo", hourly, replay=False).rates) == 1
+    for most, burst in ((60, 6), (5, 1)):
+        settings = load_settings(home=replay.folder, requests_per_minute=most)
+        found = limits_of("yahoo", settings, replay=False)
+        assert found.rates == (
+            RateLimit(2000, timedelta(hours=1), 200),
+            RateLimit(most, timedelta(minutes=1), burst),
+        )
+        assert limits_of("tiingo", settings, replay=False).rates == LIMITS["tiingo"].limits.rates
 
 
 def test_how_long_requests_waited_for_their_turns_is_counted(replay: Home) -> None:

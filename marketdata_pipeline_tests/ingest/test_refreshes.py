@@ -1,5 +1,6 @@
 """Which series go at a look: tiers, budgets, and that nobody waits for ever."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,12 @@ def test_the_budget_is_what_is_free_and_what_comes_until_the_next_look(
     known = [turns(timedelta(seconds=2), free, timedelta(seconds=next_in))]
     found = budget(known, 5 * MINUTE, NOON, rest=False)
     assert found == Budget(total, 0)
+
+
+def test_providers_add_up_and_credits_of_the_day_bound_them() -> None:
+    free = turns(timedelta(seconds=2), free=10)
+    paid = replace(turns(timedelta(seconds=1)), provider="tiingo", budget_left=7)
+    assert budget([free, paid], 5 * MINUTE, NOON, rest=False) == Budget(160 + 7, 0)
 
 
 def test_a_twentieth_is_for_the_rest_where_there_is_one() -> None:
