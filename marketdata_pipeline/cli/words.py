@@ -102,10 +102,10 @@ def queue_line(queue: QueueStatus, now: datetime) -> str:
 
 
 def when(at: datetime, now: datetime) -> str:
-    """A wall instant from now on: with its date where it is a day off."""
+    """A wall instant from now on: with its date where that is another one."""
     if at <= now:
         return "now"
-    return f"at {at:{_TIME}}" if at - now < timedelta(days=1) else f"at {at:%Y-%m-%d %H:%M UTC}"
+    return f"at {at:{_TIME}}" if at.date() == now.date() else f"at {at:%Y-%m-%d %H:%M UTC}"
 
 
 def rate_line(what: Written) -> str:
