@@ -75,7 +75,7 @@ def backfill_queue_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Rows of the queue in, runs out."""
     with failing_clearly(), pipeline.opened() as opened:
-        opened.queue.free_lost()
+        _end_runs(context.instance, {one.run_id for one in opened.queue.free_lost()})
         room = _room(context.instance)
         asked = opened.queue.ask(room)
         if not asked:
@@ -117,6 +117,19 @@ def _freed(run: dg.DagsterRun, pipeline: PipelineResource) -> dg.SkipReason:
     with failing_clearly(), pipeline.opened() as opened:
         freed = opened.queue.run_died(run.run_id, claims)
     return dg.SkipReason(f"{freed} of {len(claims)} backfills of run {run.run_id} begin again")
+
+
+def _end_runs(instance: dg.DagsterInstance, lost: set[str | None]) -> None:
+    """Runs whose leases are over are dead, which Dagster cannot know of a process that it lost.
+
+    It would count them as running for ever.
+    """
+    for run_id in lost - {None}:
+        run = instance.get_run_by_id(str(run_id))
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(
+                run, "its process has said nothing for longer than its lease"
+            )
 
 
 def _result(

@@ -197,13 +197,14 @@ class Queue:
 
         return self._write(freed)
 
-    def free_lost(self) -> int:
-        """Free the rows whose runs ended without a word, or never began; how many."""
+    def free_lost(self) -> list[Backfill]:
+        """Free the rows whose runs ended without a word, or never began; as they were."""
 
-        def freed(connection: Connection) -> int:
+        def freed(connection: Connection) -> list[Backfill]:
             rows = launches.lost(connection, self.clock)
             rows += launches.forgotten(connection, self.clock, 10 * self.launching)
-            return self._lose(connection, rows)
+            self._lose(connection, rows)
+            return rows
 
         return self._write(freed)
 

@@ -154,7 +154,7 @@ def _work(folder: Path, port: int, lease: float) -> None:
     with open_home(settings.home) as home:
         opened = assemble(settings, home)
         queue = replace(opened.queue, lease=timedelta(seconds=lease))
-        worker = Worker(queue, opened.updater, opened.waits, lambda _: None)
+        worker = Worker(opened.events, queue, opened.updater, opened.waits, lambda _: None)
         ended = [Status.COMPLETED, Status.FAILED]
         while any(one.status not in ended for one in queue.rows(at_most=999)):
             if worker.step() is None:

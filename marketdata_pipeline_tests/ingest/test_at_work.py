@@ -243,7 +243,7 @@ def test_a_row_of_which_nothing_could_be_said_is_left_to_its_lease(
     (row,) = all_rows(queue.engine)
     assert row.status is Status.IN_PROGRESS
     pass_time(queue.engine, clock, queue.lease + timedelta(seconds=1))
-    assert queue.free_lost() == 1
+    assert len(queue.free_lost()) == 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

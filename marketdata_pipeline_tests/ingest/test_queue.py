@@ -178,9 +178,9 @@ def test_a_batch_that_is_never_begun_is_given_up_and_asked_for_anew(
 ) -> None:
     number = queue.enqueue(APPLE, [D1])
     (stale,) = queue.ask(ROOM)
-    assert queue.free_lost() == 0
+    assert len(queue.free_lost()) == 0
     pass_time(queue.engine, clock, 10 * queue.launching + MINUTE)
-    assert queue.free_lost() == 1
+    assert len(queue.free_lost()) == 1
     (batch,) = queue.ask(ROOM)
     assert (stale.key, batch.key) == (f"backfill:{number}:0", f"backfill:{number}:1")
     assert queue.start(stale.claims, "late") == []
@@ -306,8 +306,8 @@ def test_a_lost_lease_frees_the_row_and_the_run_that_lost_it_has_no_say(
 ) -> None:
     row = _begun(queue, "first")
     pass_time(queue.engine, clock, queue.lease + MINUTE)
-    assert queue.free_lost() == 1
-    assert queue.free_lost() == 0
+    assert len(queue.free_lost()) == 1
+    assert len(queue.free_lost()) == 0
     found = _one(queue, row.id)
     assert (found.status, found.launch, found.attempts) == (Status.PENDING, 1, 0)
     batch = queue.take(1)
@@ -325,7 +325,7 @@ def test_a_renewed_lease_is_not_lost(queue: Queue, clock: FrozenClock) -> None:
     for _ in range(3):
         pass_time(queue.engine, clock, 0.8 * queue.lease)
         assert queue.renew("run") == 1
-        assert queue.free_lost() == 0
+        assert len(queue.free_lost()) == 0
 
 
 def test_a_run_that_died_frees_what_it_was_at_and_what_it_never_began(queue: Queue) -> None:

@@ -14,9 +14,9 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest import runs
-from marketdata_pipeline.ingest.news import due_now
+from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.queue import Queue
-from marketdata_pipeline.ingest.track import series_of, track
+from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.ingest.worker import Done, Told, Worker
 from marketdata_pipeline_tests.ingest.world import World, days, walk
 from marketdata_pipeline_tests.store.queued import all_rows
@@ -46,6 +46,7 @@ class Desk:
             return news or []
 
         return Worker(
+            Events(self.world.home.engine, self.world.clock, Keeping()),
             self.queue,
             self.world.updater,
             Waits(),
@@ -157,21 +158,3 @@ def test_it_sleeps_until_something_is_due_and_five_seconds_at_most(desk: Desk) -
     worker.wait()
     worker.pause()
     assert desk.world.clock.slept[-4:] == [5, 0.1, 5, 5]
-
-
-def test_a_symbol_that_nobody_knows_is_no_news_for_a_day(world: World) -> None:
-    track(world.tracking, world.clock, [one.instrument for one in KNOWN], timeframes=[Timeframe.D1])
-    world.provider.truth = {one: walk(one, MONTH) for one in KNOWN}
-
-    def due() -> list[str]:
-        tracked = series_of(world.tracking.all())
-        return [
-            str(one) for one in due_now(world.store, world.catalog, world.clock, tracked, delay=NOW)
-        ]
-
-    assert due() == [str(one) for one in KNOWN]
-    world.updater.update(KNOWN[0])
-    world.catalog.record_error(KNOWN[1], "unknown_symbol", "who")
-    assert due() == ["IBM|1d"]
-    world.catalog.record_error(KNOWN[0], "unavailable", "refused")
-    assert due() == ["AAPL|1d", "IBM|1d"]
