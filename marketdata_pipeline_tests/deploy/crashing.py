@@ -1,8 +1,8 @@
 """Dagster's daemon, which dies at a point of a sensor's tick: at once, once, when it is told to.
 
-Not here: the tests. Started as ``python -m marketdata_pipeline_tests.deploy.crashing POINT FILE
-run ...`` it is ``dagster-daemon run ...``, until FILE exists: it removes that and ends as kill -9
-would end it, at the next tick that comes to POINT.
+Not here: the tests. Started as ``python crashing.py POINT FILE run ...`` it is ``dagster-daemon run
+...``, until FILE exists: it removes that and ends as kill -9 would end it, at the next tick that
+comes to POINT.
 """
 
 import os

@@ -22,7 +22,7 @@ from marketdata_pipeline.domain.transaction import Side, Transaction
 from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.track import Keeping
-from marketdata_pipeline_tests.deploy.crashing import POINTS
+from marketdata_pipeline_tests.deploy import crashing
 from marketdata_pipeline_tests.deploy.server import Server, own_server
 from marketdata_pipeline_tests.deploy.stack import Stack, stack
 
@@ -115,15 +115,14 @@ def _kill_runs(running: Stack) -> None:
         os.kill(one.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", crashing.POINTS)
 def test_the_daemon_dies_in_a_tick_and_the_next_one_goes_on(
     running: Stack, home: Home, bought: Callable[[], Instrument], tmp_path: Path, point: str
 ) -> None:
     daemon, armed = running.parts["daemon"], tmp_path / "armed"
     whole = daemon.command
     daemon.stop()
-    program = [sys.executable, "-m", "marketdata_pipeline_tests.deploy.crashing"]
-    daemon.command = [*program, point, str(armed), *whole[1:]]
+    daemon.command = [sys.executable, crashing.__file__, point, str(armed), *whole[1:]]
     try:
         daemon.start()
         armed.touch()
