@@ -51,7 +51,7 @@ class Size:
 
 
 FULL = Size(purchases=20, seed=8000, burst=10_000, patience=300.0)
-QUICK = Size(purchases=2, seed=60, burst=0, patience=40.0)
+QUICK = Size(purchases=1, seed=60, burst=0, patience=40.0)
 
 
 @dataclass(frozen=True, slots=True)
