@@ -4,8 +4,9 @@ The map, from the top down; imports run down only:
 
     definitions.py               assembles Dagster's Definitions
     defs  cli  simulator         edges: they read the settings and talk to people or programs
+    assembly.py                  settings and a home in, use cases on it out
     orchestrator.py              the one client of a Dagster instance
-    reading  ingest              read what is stored | track, plan, update, settle
+    reading  ingest              read what is stored | events, queue, plan, update, settle
     providers  governor  store   adapters, ignorant of each other
     database                     engine, tables, migrations
     domain                       plain values, pure functions, ports
