@@ -68,7 +68,10 @@ def refusal(words: list[str]) -> str:
     name, *rest = words
     if name not in group.commands:
         return f"marketdata has no command {name}"
-    known = options(group.commands[name])
+    command = group.commands[name]
+    if isinstance(command, TyperGroup) and rest and rest[0] in command.commands:
+        name, command = f"{name} {rest[0]}", command.commands[rest.pop(0)]
+    known = options(command)
     unknown = [one for one in rest if one.startswith("-") and one not in {*known, "-"}]
     return f"marketdata {name} has no option {unknown[0]}" if unknown else ""
 
@@ -136,7 +139,14 @@ def test_commands_are_found_where_they_stand() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["repair AAPL", "bars AAPL --plot", "--folder x status", "status --csv"]
+    "words",
+    [
+        "queue add AAPL --soon",
+        "repair AAPL",
+        "bars AAPL --plot",
+        "--folder x status",
+        "status --csv",
+    ],
 )
 def test_a_command_that_does_not_exist_is_noticed(words: str) -> None:
     assert refusal(words.split())

@@ -150,12 +150,17 @@ class Queue:
 
         return self._write(asked)
 
-    def take(self, at_most: int) -> Batch | None:
-        """Rows for a run of the caller's own, none of which was asked for elsewhere."""
+    def take(self, at_most: int, *, urgent: int | None = None) -> Batch | None:
+        """Rows for a run of the caller's own, of one urgency, that no other run was asked for.
+
+        ``urgent``: so many where they are urgent, which leaves some to others; None: as many.
+        """
 
         def taken(connection: Connection) -> list[Backfill]:
             found = launches.due(connection, self.clock, at_most=at_most)
             found = [one for one in found if one.priority is found[0].priority]
+            if found and found[0].priority is Priority.URGENT:
+                found = found[:urgent]
             launches.ask(connection, self.clock, {one.id: str(found[0].claim) for one in found})
             return found
 

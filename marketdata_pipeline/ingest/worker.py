@@ -22,7 +22,9 @@ from marketdata_pipeline.ingest.runs import batches
 from marketdata_pipeline.ingest.update import Updater
 
 MOST = 20
-"""Rows of the queue that are taken at once: what is more urgent than they waits for them."""
+"""Rows of the queue that are taken at once: what is more urgent than they waits for them.
+
+Of urgent ones only as many as are done at once, so that another worker has its share."""
 _LONGEST_WAIT = timedelta(seconds=5)
 """Until the queue is looked at again: a new row tells nobody that it is there."""
 _SHORTEST_WAIT = timedelta(seconds=0.1)
@@ -90,7 +92,7 @@ class Worker:
         while self.events.process().left:
             pass
         self.queue.free_lost()
-        batch = self.queue.take(MOST)
+        batch = self.queue.take(MOST, urgent=self.updater.at_once)
         if batch is not None:
             return self._do(batch)
         news = self._next_news()

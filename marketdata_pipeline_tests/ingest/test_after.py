@@ -13,7 +13,7 @@ from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MarketDataError
-from marketdata_pipeline.ingest.after import LOST, Patience, after, after_loss
+from marketdata_pipeline.ingest.after import LOST, Patience, after, after_loss, passing
 from marketdata_pipeline.store.launches import After
 
 NOW = datetime(2024, 3, 15, 21, tzinfo=UTC)
@@ -121,6 +121,15 @@ def test_of_different_errors_the_one_that_tells_when_to_begin_again_counts(
     first: MarketDataError, second: MarketDataError
 ) -> None:
     assert _after([first, second]) == _after([second, first]) == _after([first])
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [*((one, True) for one in (LIMITED, OPEN, DOWN, SLOW, KEY, STORE, ENDED)),
+     *((one, False) for one in (UNKNOWN, BROKEN, NONE, BARS, DEPTH))],
+)  # fmt: skip
+def test_what_is_nobodys_fault_passes(error: MarketDataError, *, passes: bool) -> None:
+    assert passing(error) is passes
 
 
 def test_a_lost_run_costs_no_attempt_and_waits_from_the_second_time_on() -> None:

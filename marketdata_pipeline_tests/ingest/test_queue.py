@@ -199,6 +199,13 @@ def test_a_run_of_ones_own_takes_rows_of_one_urgency(queue: Queue) -> None:
     assert queue.ask(ROOM) == [], "a run was asked for them"
 
 
+def test_a_run_of_ones_own_may_leave_urgent_rows_to_others(queue: Queue) -> None:
+    _put(queue, 5, Priority.URGENT)
+    _put(queue, 5, Priority.CATALOG)
+    found = [queue.take(4, urgent=3) for _ in range(4)]
+    assert [one and len(one.rows) for one in found] == [3, 2, 4, 1]
+
+
 def test_a_run_of_ones_own_takes_nothing_that_was_asked_of_another(
     queue: Queue, clock: FrozenClock
 ) -> None:
