@@ -205,10 +205,11 @@ def test_a_row_does_not_grow_while_a_run_begins_it(engine: Engine, clock: Frozen
     if engine.dialect.name == "sqlite":
         pytest.skip("a writing transaction is alone")
     with writing(engine) as connection:
-        (grown,) = backfills.add_all(connection, clock, [Wanted(APPLE, (D1,), day(20), day(30))])
-        assert grown == row.id
+        assert backfills.add_all(connection, clock, [WISH]) == [row.id]
         with writing(engine) as other:
-            assert launches.due(other, clock, at_most=9) == [], "it is locked"
+            assert launches.due(other, clock, at_most=9) == [], "it is locked once it was read"
+        more = Wanted(APPLE, (D1,), day(20), day(30))
+        assert backfills.add_all(connection, clock, [more]) == [row.id]
     assert _start(engine, clock, row.claim)[0].end == day(30)
 
 
