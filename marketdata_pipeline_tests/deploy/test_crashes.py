@@ -69,7 +69,7 @@ def bought(home: Home) -> Callable[[], Instrument]:
     return buy
 
 
-def _wait(done: Callable[[], Any], seconds: float = 90.0) -> Any:
+def wait_for(done: Callable[[], Any], seconds: float = 90.0) -> Any:
     """What ``done`` says, once that is true."""
     clock = SystemClock()
     until = clock.wall_now() + timedelta(seconds=seconds)
@@ -101,7 +101,7 @@ def _requests(home: Home, one: Instrument) -> int:
 
 def _completed_once(home: Home, one: Instrument) -> Mapping[str, Any]:
     """The only row of an instrument, completed; its days and weeks are stored."""
-    _wait(lambda: [row["status"] for row in _rows(home, one)] == ["completed"])
+    wait_for(lambda: [row["status"] for row in _rows(home, one)] == ["completed"])
     (row,) = _rows(home, one)
     assert row["attempts"] == 0
     assert _stored(home, one) > 500
@@ -127,7 +127,7 @@ def test_the_daemon_dies_in_a_tick_and_the_next_one_goes_on(
         daemon.start()
         armed.touch()
         one = bought()
-        _wait(lambda: not daemon.running)
+        wait_for(lambda: not daemon.running)
         assert not armed.exists()
     finally:
         daemon.command = whole
@@ -143,7 +143,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_request_is_begun_again(
     url = f"http://127.0.0.1:{port}/simulator/faults"
     assert requests.post(url, json=[{"kind": "slow", "seconds": 8}], timeout=5).ok
     one = bought()
-    _wait(lambda: _rows(home, one) and _rows(home, one)[0]["status"] == "in_progress")
+    wait_for(lambda: _rows(home, one) and _rows(home, one)[0]["status"] == "in_progress")
     SystemClock().sleep(1.0)
     assert _stored(home, one) == 0
     _kill_runs(running)
@@ -157,9 +157,9 @@ def test_a_run_that_is_killed_between_storing_and_saying_so_is_done_without_anot
     url = home.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg2.connect(url)) as other, other.cursor() as held:
         one = bought()
-        _wait(lambda: _rows(home, one) and _rows(home, one)[0]["status"] == "in_progress")
+        wait_for(lambda: _rows(home, one) and _rows(home, one)[0]["status"] == "in_progress")
         held.execute("SELECT id FROM backfill_queue WHERE instrument = %s FOR UPDATE", [one.key])
-        _wait(lambda: _stored(home, one) > 500)
+        wait_for(lambda: _stored(home, one) > 500)
         SystemClock().sleep(1.0)
         asked = _requests(home, one)
         _kill_runs(running)
@@ -171,7 +171,7 @@ def test_all_services_are_killed_at_once_in_the_middle_of_several_backfills(
     running: Stack, home: Home, bought: Callable[[], Instrument]
 ) -> None:
     some = [bought() for _ in range(4)]
-    _wait(lambda: any(_rows(home, one) for one in some))
+    wait_for(lambda: any(_rows(home, one) for one in some))
     SystemClock().sleep(4.0)
     running.kill("daemon", "code-server", "webserver")
     running.start("code-server", "webserver", "daemon")
@@ -184,7 +184,7 @@ def test_postgres_crashes_in_the_middle_of_backfills_and_all_of_them_are_complet
     server: Server, home: Home, bought: Callable[[], Instrument]
 ) -> None:
     some = [bought() for _ in range(4)]
-    _wait(lambda: any(_rows(home, one) for one in some))
+    wait_for(lambda: any(_rows(home, one) for one in some))
     SystemClock().sleep(3.0)
     server.crash()
     SystemClock().sleep(1.0)
