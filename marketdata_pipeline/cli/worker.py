@@ -5,6 +5,7 @@ Not here: the work itself (ingest.worker), and looking at the queue (queue).
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def daemon(
     ] = 15.0,
     once: _Once = False,
 ) -> None:
-    """The same, and refresh what is tracked as its sessions go; one of these is enough."""
+    """The same, refresh what is tracked as its sessions go, tidy up daily; one is enough."""
     _run(context, timedelta(minutes=interval), once=once)
 
 
@@ -53,6 +54,7 @@ def _run(context: typer.Context, every: timedelta | None, *, once: bool) -> None
             failure_share=opened.failure_share,
             look=None if every is None else _look(opened),
             every=every or timedelta(0),
+            tend=None if every is None else partial(_tended, opened),
         )
         out.print(f"{about_line(home)}; {'doing what is due' if once else 'Ctrl-C ends this'}")
         if once:
@@ -67,6 +69,13 @@ def _look(opened: Pipeline) -> Callable[[], Sequence[Series]]:
         return [series for look in looks for series in look.series]
 
     return look
+
+
+def _tended(opened: Pipeline) -> None:
+    """What the weekly cleanup of Dagster's daemon does."""
+    opened.events.end_upkeep()
+    opened.queue.prune(opened.queue_kept)
+    opened.upkeep.prune_requests()
 
 
 def _until_nothing_is_due(made: Worker) -> None:

@@ -27,6 +27,7 @@ MOST = 20
 Of urgent ones only as many as are done at once, so that another worker has its share."""
 _LONGEST_WAIT = timedelta(seconds=5)
 """Until the queue is looked at again: a new row tells nobody that it is there."""
+_DAY = timedelta(days=1)
 _SHORTEST_WAIT = timedelta(seconds=0.1)
 
 
@@ -63,6 +64,7 @@ class Worker:
         failure_share: the same above this share of failures.
         look: which series can have news; None: nobody looks.
         every: how long from one look to the next.
+        tend: clears away what is done with, once a day; None: nobody does.
     """
 
     events: Events
@@ -74,9 +76,11 @@ class Worker:
     failure_share: float = 1.0
     look: Callable[[], Sequence[Series]] | None = None
     every: timedelta = timedelta(minutes=15)
+    tend: Callable[[], object] | None = None
     _name: str = field(default_factory=lambda: f"worker-{uuid4().hex[:12]}")
     _runs: int = 0
     _looked_at: datetime | None = None
+    _tended_at: datetime | None = None
     _news: list[list[Series]] = field(default_factory=list)
 
     def step(self) -> Done | None:
@@ -92,6 +96,7 @@ class Worker:
         while self.events.process().left:
             pass
         self.queue.free_lost()
+        self._tend_daily()
         batch = self.queue.take(MOST, urgent=self.updater.at_once)
         if batch is not None:
             return self._do(batch)
@@ -143,6 +148,12 @@ class Worker:
         for last in log.last():
             self.tell(last)
         return done
+
+    def _tend_daily(self) -> None:
+        now = self.queue.clock.wall_now()
+        if self.tend and (self._tended_at is None or now >= self._tended_at + _DAY):
+            self._tended_at = now
+            self.tend()
 
     def _next_news(self) -> list[Series]:
         """One part of what can have news, so that the queue is looked at in between."""

@@ -158,3 +158,13 @@ def test_it_sleeps_until_something_is_due_and_five_seconds_at_most(desk: Desk) -
     worker.wait()
     worker.pause()
     assert desk.world.clock.slept[-4:] == [5, 0.1, 5, 5]
+
+
+def test_what_is_done_with_is_cleared_away_once_a_day(desk: Desk) -> None:
+    cleared: list[str] = []
+    worker = desk.worker()
+    worker.tend = lambda: cleared.append("once more")
+    for hours, times in ((0, 1), (1, 1), (23, 2), (1, 2)):
+        desk.world.clock.advance(timedelta(hours=hours))
+        worker.step()
+        assert len(cleared) == times
