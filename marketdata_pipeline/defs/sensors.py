@@ -6,7 +6,7 @@ next tick goes on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, time
 
 import dagster as dg
 
@@ -23,6 +23,7 @@ from marketdata_pipeline.orchestrator import INSTRUMENTS
 
 _AT_ONCE = 4
 """Runs, where the instance does not say how many it lets run."""
+_NO_LIMIT = 100
 _URGENT = 2
 """Urgent runs at once: each starts a process, which takes some seconds of a core."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
@@ -31,6 +32,8 @@ _PROCESSING = 4.0
 _TIER = "marketdata/tier"
 _OWN = {"dagster/max_retries": "0"}
 """The queue itself begins again what a run left."""
+_QUEUED = {"marketdata/queue": "true"}
+_URGENTLY = {_TIER: "urgent"}
 
 
 @dg.sensor(
@@ -53,12 +56,12 @@ def transaction_sensor(
             done = opened.events.process()
             seen += done.seen
             tracked += done.tracked
-            if not done.left or monotonic() > until:
+            if not (done.seen and done.left) or monotonic() > until:
                 break
         if not seen:
             return dg.SkipReason("no new transaction")
         room = Room(_room(context.instance).urgent, mass=0)
-        return _result(context.instance, opened.queue.ask(room), tracked)
+        return _result(context.instance, opened.queue.ask(room, again=False), tracked)
 
 
 @dg.sensor(
@@ -75,9 +78,9 @@ def backfill_queue_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Rows of the queue in, runs out."""
     with failing_clearly(), pipeline.opened() as opened:
-        _end_runs(context.instance, {one.run_id for one in opened.queue.free_lost()})
+        _end_runs(context.instance, opened.queue)
         room = _room(context.instance)
-        asked = opened.queue.ask(room)
+        asked = [one for one in opened.queue.ask(room) if _is_to_be_made(context.instance, one)]
         if not asked:
             return dg.SkipReason(_waited_for(opened.queue, room))
         return _result(context.instance, asked, [])
@@ -119,17 +122,29 @@ def _freed(run: dg.DagsterRun, pipeline: PipelineResource) -> dg.SkipReason:
     return dg.SkipReason(f"{freed} of {len(claims)} backfills of run {run.run_id} begin again")
 
 
-def _end_runs(instance: dg.DagsterInstance, lost: set[str | None]) -> None:
-    """Runs whose leases are over are dead, which Dagster cannot know of a process that it lost.
+def _end_runs(instance: dg.DagsterInstance, queue: Queue) -> None:
+    """End the runs that are dead, which Dagster cannot know of a process that it lost.
 
-    It would count them as running for ever.
+    It would count them as running for ever: those whose lease is over, and those that have nothing
+    of the queue any more and have said nothing for ten leases.
     """
-    for run_id in lost - {None}:
-        run = instance.get_run_by_id(str(run_id))
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(
-                run, "its process has said nothing for longer than its lease"
-            )
+    lost = {one.run_id for one in queue.free_lost() if one.status is Status.IN_PROGRESS}
+    silent_since = time() - 10 * queue.lease.total_seconds()
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags=_QUEUED)
+    for record in instance.get_run_records(started):
+        run = record.dagster_run
+        quiet = (record.start_time or silent_since) < silent_since
+        if run.run_id in lost or (quiet and _is_silent(instance, queue, run, silent_since)):
+            instance.report_run_failed(run, "its process said nothing for longer than its lease")
+
+
+def _is_silent(
+    instance: dg.DagsterInstance, queue: Queue, run: dg.DagsterRun, since: float
+) -> bool:
+    if queue.renew(run.run_id):
+        return False
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return all(one.timestamp < since for one in newest)
 
 
 def _result(
@@ -148,9 +163,16 @@ def _result(
     )
 
 
+def _is_to_be_made(instance: dg.DagsterInstance, batch: Batch) -> bool:
+    """Whether no run of a batch exists: Dagster looks for one of the same sensor only."""
+    if all(one.asked_at is None for one in batch.rows):
+        return True
+    return not instance.get_runs_count(dg.RunsFilter(tags={"dagster/run_key": batch.key}))
+
+
 def _request(batch: Batch) -> dg.RunRequest:
     """One run; with partition keys where they are a range that holds nothing else."""
-    tags = {**_OWN, **(MASS if batch.mass else {"dagster/priority": "10"})}
+    tags = {**_OWN, **_QUEUED, **(MASS if batch.mass else {**_URGENTLY, "dagster/priority": "10"})}
     if len(batch.rows) == 1:
         tags |= _range(batch.rows[0])
     return dg.RunRequest(run_key=batch.key, run_config=config_of(batch.claims), tags=tags)
@@ -168,21 +190,27 @@ def _range(row: Backfill) -> dict[str, str]:
 
 
 def _room(instance: dg.DagsterInstance) -> Room:
-    """For how many runs there is room; one urgent run may wait in line even where there is none.
+    """For how many runs there is room.
 
-    Dagster lets nobody pass who runs: the mass never fills all places, and of what waits the most
-    urgent comes first.
+    Whatever else waits in Dagster's queue, urgent runs pass it; whatever runs, they have to wait
+    for, and the mass never fills all places. One may wait in line even where no place is free.
     """
     limits = instance.get_concurrency_config().run_queue_config
-    most = (limits and limits.max_concurrent_runs) or _AT_ONCE
+    most = _AT_ONCE if limits is None else limits.max_concurrent_runs
+    if most < 1:  # Dagster's way to say that there is no limit
+        most = _NO_LIMIT
     mass_most = _mass_limit(limits.tag_concurrency_limits if limits else [], most)
-    unfinished = instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED))
-    mass = instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=MASS))
-    free = most - unfinished
-    urgent = min(free, _URGENT)
-    if urgent < 1 and not instance.get_runs_count(dg.RunsFilter(statuses=_WAITING)):
-        urgent = 1
-    return Room(max(urgent, 0), max(min(mass_most - mass, free), 0))
+
+    def count(statuses: Sequence[dg.DagsterRunStatus], tags: Mapping[str, str]) -> int:
+        return instance.get_runs_count(dg.RunsFilter(statuses=statuses, tags=tags))
+
+    unfinished, mass = count(UNFINISHED, {}), count(UNFINISHED, MASS)
+    running = unfinished - count(_WAITING, {})
+    mass_running = mass - count(_WAITING, MASS)
+    in_line = count(_WAITING, _URGENTLY)
+    free = most - (running - mass_running) - min(mass, mass_most) - in_line
+    urgent = max(min(free, _URGENT), 0 if in_line else 1)
+    return Room(urgent, max(0, min(mass_most - mass, most - unfinished - urgent)))
 
 
 def _mass_limit(limits: Sequence[Mapping[str, object]], most: int) -> int:

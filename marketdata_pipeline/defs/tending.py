@@ -4,7 +4,7 @@ Not here: what nobody sees to (ingest.neglected), the queue, what looks after th
 (maintenance), the times (times).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,8 +14,10 @@ from marketdata_pipeline.defs.partitions import series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.defs.schedules import UNFINISHED
 from marketdata_pipeline.defs.times import Times
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.orchestrator import INSTRUMENTS
 
 _MOST_RUNS = 500
 _PARTITION = "dagster/partition"
@@ -60,7 +62,8 @@ def neglected_check() -> None:
     description=(
         "Every hour: tracked series that were never asked for, that failed or that have a hole "
         "that is due, and that no run and no row of the queue is for, go into the queue. "
-        "Transactions that nobody processed are told of."
+        "Transactions that nobody processed are told of. What is tracked and has no partition yet "
+        "gets one."
     ),
 )
 def hourly_check(
@@ -72,6 +75,7 @@ def hourly_check(
         yield dg.SkipReason("the last check is still under way")
         return
     with failing_clearly(), pipeline.opened() as opened:
+        _add_keys(context.instance, [one.instrument for one in opened.tracking.all()])
         found = opened.neglected.found(series_in_runs(context.instance))
         late = opened.neglected.unprocessed()
     if not found and late is None:
@@ -139,6 +143,14 @@ def weekly_cleanup(times: Times) -> dg.ScheduleDefinition:
         yield dg.RunRequest()
 
     return clean
+
+
+def _add_keys(instance: dg.DagsterInstance, tracked: Sequence[Instrument]) -> None:
+    """Give partition keys to what somebody else tracked: a worker knows nothing of Dagster."""
+    known = set(instance.get_dynamic_partitions(INSTRUMENTS))
+    fresh = [str(one) for one in tracked if str(one) not in known]
+    if fresh:
+        instance.add_dynamic_partitions(INSTRUMENTS, fresh)
 
 
 def series_in_runs(instance: dg.DagsterInstance) -> set[Series]:

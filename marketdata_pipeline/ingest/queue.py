@@ -132,21 +132,22 @@ class Queue:
         """Remove what was completed longer ago than that; how many rows those were."""
         return self._write(lambda one: launches.prune(one, self.clock, kept))
 
-    def ask(self, room: Room) -> list[Batch]:
+    def ask(self, room: Room, *, again: bool = True) -> list[Batch]:
         """Batches for which the caller has to start a run each; what is urgent comes first.
 
         A batch whose run did not begin in time comes again, whole and by the same name; it takes
-        none of the room, since it had its own when it was asked for first.
+        none of the room, since it had its own when it was asked for first. ``again`` false: none
+        comes again.
         """
         most = MOST_URGENT + room.mass * self.size
 
         def asked(connection: Connection) -> list[Batch]:
-            again = launches.forgotten(connection, self.clock, self.launching)
+            late = launches.forgotten(connection, self.clock, self.launching) if again else []
             found = launches.due(connection, self.clock, at_most=most)
             fresh = batches(found, room, self.size)
             names = {row.id: one.name for one in fresh for row in one.rows}
             launches.ask(connection, self.clock, names)
-            return [*_asked_again(again), *fresh]
+            return [*_asked_again(late), *fresh]
 
         return self._write(asked)
 

@@ -1,6 +1,8 @@
 """Sensors: rows of the queue become runs that do them, and what died is begun again."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -16,6 +18,7 @@ from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.transaction import Side, Transaction
+from marketdata_pipeline.errors import MalformedReply
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage
 
@@ -195,3 +198,111 @@ def test_a_purchase_is_tracked_and_its_history_asked_for_in_the_same_tick(stage:
     assert kept.since == datetime(2023, 3, 1, tzinfo=UTC)
     assert isinstance(_transacted(stage), dg.SkipReason)
     assert isinstance(_tick(stage), dg.SkipReason)
+
+
+def _runs(stage: Stage, count: int, status: dg.DagsterRunStatus, **tags: str) -> None:
+    """So many runs that others made; one that waits in Dagster's queue counts as not started."""
+    for _ in range(count):
+        made = dg.DagsterRun(job_name="bars_update", status=status, tags=tags)
+        stage.instance.add_run(made)
+
+
+def _folder(above: Path, name: str) -> str:
+    made = above / name
+    made.mkdir()
+    return str(made)
+
+
+@pytest.fixture
+def four_runs(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance that lets four runs run at once, two of them of the mass, as ours does."""
+    limits = {"tag_concurrency_limits": [{"key": "marketdata/tier", "value": "mass", "limit": 2}]}
+    runs = {"runs": {"max_concurrent_runs": 4, **limits}}
+    with dg.DagsterInstance.local_temp(
+        _folder(tmp_path, "four"), overrides={"concurrency": runs}
+    ) as made:
+        yield made
+
+
+WAITS, RUNS = dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.parametrize(
+    ("others", "urgent"),
+    [
+        ([], 2),
+        ([(2, RUNS, "mass"), (8, WAITS, "mass")], 2),
+        ([(2, RUNS, "mass"), (70, WAITS, "")], 2),
+        ([(2, RUNS, "mass"), (1, RUNS, "urgent")], 1),
+        ([(2, RUNS, "mass"), (2, RUNS, "urgent")], 1),
+        ([(2, RUNS, "mass"), (2, RUNS, "urgent"), (1, WAITS, "urgent")], 0),
+        ([(4, RUNS, ""), (70, WAITS, "")], 1),
+    ],
+)
+def test_a_purchase_begins_whatever_else_waits_in_dagsters_queue(
+    stage: Stage,
+    four_runs: dg.DagsterInstance,
+    others: list[tuple[int, dg.DagsterRunStatus, str]],
+    urgent: int,
+) -> None:
+    stage.instance = four_runs
+    for count, status, tier in others:
+        _runs(stage, count, status, **({"marketdata/tier": tier} if tier else {}))
+    stage.queue.enqueue_all(
+        [Wanted(Instrument.parse(f"A{number}"), (D1,), priority=Priority.URGENT)
+         for number in range(4)]
+    )  # fmt: skip
+    found = _tick(stage)
+    asked = found.run_requests or [] if isinstance(found, dg.SensorResult) else []
+    assert len([one for one in asked if one.tags["marketdata/tier"] == "urgent"]) == urgent
+
+
+def test_where_dagster_knows_no_limit_the_mass_has_room_too(stage: Stage, tmp_path: Path) -> None:
+    runs = {"runs": {"max_concurrent_runs": -1}}
+    with dg.DagsterInstance.local_temp(
+        _folder(tmp_path, "endless"), overrides={"concurrency": runs}
+    ) as stage.instance:
+        stage.queue.enqueue(AAPL, [D1], priority=Priority.CATALOG)
+        assert len(_requests(stage)) == 1
+
+
+def test_what_another_sensor_has_a_run_for_gets_no_second_one(stage: Stage) -> None:
+    bought = datetime(2024, 3, 1, tzinfo=UTC)
+    stage.events.record([Transaction("1", "main", "AAPL", Side.BUY, 10, bought)])
+    found = _transacted(stage)
+    assert isinstance(found, dg.SensorResult)
+    (request,) = found.run_requests or []
+    _runs(stage, 1, WAITS, **{"dagster/run_key": str(request.run_key)})
+    stage.world.clock.advance(stage.queue.launching + timedelta(seconds=1))
+    assert isinstance(_tick(stage), dg.SkipReason)
+
+
+def test_a_run_goes_on_that_is_at_others_while_a_row_it_has_given_back_is_forgotten(
+    stage: Stage,
+) -> None:
+    first, _ = _want(stage, "AAPL", "MSFT", priority=Priority.CATALOG)
+    run = dg.DagsterRun(job_name="bars_update", status=RUNS, tags={"marketdata/queue": "true"})
+    stage.instance.add_run(run)
+    rows = stage.queue.start([one.claim for one in stage.queue.rows()], run.run_id)
+    stage.queue.conclude(next(one for one in rows if one.id == first), [MalformedReply("odd")])
+    for _ in range(30):
+        stage.world.clock.advance(stage.queue.lease / 2)
+        stage.queue.renew(run.run_id)
+        _tick(stage)
+    found = stage.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status is RUNS
+
+
+def test_a_run_whose_lease_is_over_is_failed_and_its_row_begun_anew(stage: Stage) -> None:
+    (number,) = _want(stage, "AAPL")
+    run = dg.DagsterRun(job_name="bars_update", status=RUNS, tags={"marketdata/queue": "true"})
+    stage.instance.add_run(run)
+    stage.queue.start([one.claim for one in stage.queue.rows()], run.run_id)
+    stage.world.clock.advance(3 * stage.queue.lease)
+    _tick(stage)
+    found, row = stage.instance.get_run_by_id(run.run_id), stage.queue.task(number)
+    assert found is not None
+    assert row is not None
+    assert found.status is dg.DagsterRunStatus.FAILURE
+    assert row.launch == 1
