@@ -30,13 +30,18 @@ _STORED = text("""
 """)
 _PAIR = text("SELECT pair FROM holdings WHERE instrument = :instrument")
 _STAGES = text("""
-    SELECT t.recorded_at, t.processed_at, q.asked_at, r.begun, r.ended, r.requests
+    SELECT t.recorded_at, t.processed_at, q.asked_at, r.begun, r.ended,
+        r.requests + p.requests AS requests
     FROM transactions AS t
     JOIN backfill_queue AS q ON q.instrument = t.instrument
     CROSS JOIN LATERAL (
         SELECT min(ended_at - took) AS begun, max(ended_at) AS ended, count(*) AS requests
         FROM requests WHERE split_part(series, '|', 1) = t.instrument
     ) AS r
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS requests FROM requests
+        WHERE split_part(series, '|', 1) = :pair
+    ) AS p
     WHERE t.instrument = :instrument
 """)
 _STREETS = (("{}", "USD"), ("{}.L", "GBP"), ("{}.T", "JPY"), ("{}.SW", "CHF"), ("{}.TO", "CAD"))
@@ -65,7 +70,10 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Seconds that a purchase spent in each stage, and the requests that it took."""
+    """Seconds that a purchase spent in each stage, and the requests that it took.
+
+    Those for its pair are counted in, also where another purchase of the same currency made them.
+    """
 
     sensor: float
     queue: float
@@ -123,7 +131,8 @@ class Shopping:
     def stages(self, one: Purchase) -> Stages:
         """Where the time went, by the instants that the catalog has of it."""
         with self.engine.connect() as connection:
-            row: Any = connection.execute(_STAGES, {"instrument": one.instrument.key}).first()
+            given = {"instrument": one.instrument.key, "pair": one.pair}
+            row: Any = connection.execute(_STAGES, given).first()
         ended = (one.readable or 0.0) * 1e6
         marks = [row.recorded_at, row.processed_at, row.asked_at, row.begun, row.ended, ended]
         spent = [(late - early) / 1e6 for early, late in pairwise(marks)]

@@ -167,12 +167,12 @@ def _seeded(place: Place) -> Iterator[Figure]:
 
 
 def _burst(place: Place, count: int) -> Iterator[Figure]:
-    """As many purchases in one statement, of a thousand instruments."""
+    """As many purchases in one statement, of 8,000 instruments that nobody knows yet."""
     inserted = text("""
         INSERT INTO incoming_transactions (
             external_id, portfolio, instrument, side, quantity, price, currency, executed_at
         )
-        SELECT 'b' || n, 'burst', 'B' || (n % 1000), 'buy', 1, 1, 'USD', CAST(:at AS date)
+        SELECT 'b' || n, 'burst', 'B' || (n % 8000), 'buy', 1, 1, 'USD', CAST(:at AS date)
         FROM generate_series(1, :count) AS n
     """)
     with place.home.engine.begin() as connection:

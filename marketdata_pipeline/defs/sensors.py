@@ -27,7 +27,7 @@ _NO_LIMIT = 100
 _URGENT = 2
 """Urgent runs at once: each starts a process, which takes some seconds of a core."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
-_PROCESSING = 4.0
+_PROCESSING = 3.0
 """Seconds of a tick after which no further transactions are taken."""
 _TIER = "marketdata/tier"
 _OWN = {"dagster/max_retries": "0"}
