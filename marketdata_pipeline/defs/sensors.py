@@ -6,6 +6,7 @@ next tick goes on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from time import monotonic, time
 
 import dagster as dg
@@ -27,12 +28,12 @@ _NO_LIMIT = 100
 _URGENT = 2
 """Urgent runs at once: each starts a process, which takes some seconds of a core."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_SILENT = timedelta(minutes=30)
 _PROCESSING = 3.0
 """Seconds of a tick after which no further transactions are taken."""
 _TIER = "marketdata/tier"
 _OWN = {"dagster/max_retries": "0"}
 """The queue itself begins again what a run left."""
-_QUEUED = {"marketdata/queue": "true"}
 _URGENTLY = {_TIER: "urgent"}
 
 
@@ -126,16 +127,16 @@ def _end_runs(instance: dg.DagsterInstance, queue: Queue) -> None:
     """End the runs that are dead, which Dagster cannot know of a process that it lost.
 
     It would count them as running for ever: those whose lease is over, and those that have nothing
-    of the queue any more and have said nothing for ten leases.
+    of the queue and have said nothing for ten leases, for half an hour at least.
     """
     lost = {one.run_id for one in queue.free_lost() if one.status is Status.IN_PROGRESS}
-    silent_since = time() - 10 * queue.lease.total_seconds()
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags=_QUEUED)
+    silent_since = time() - max(10 * queue.lease, _SILENT).total_seconds()
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], job_name=bars_update.name)
     for record in instance.get_run_records(started):
         run = record.dagster_run
         quiet = (record.start_time or silent_since) < silent_since
         if run.run_id in lost or (quiet and _is_silent(instance, queue, run, silent_since)):
-            instance.report_run_failed(run, "its process said nothing for longer than its lease")
+            instance.report_run_failed(run, "its process has said nothing for too long")
 
 
 def _is_silent(
@@ -172,7 +173,7 @@ def _is_to_be_made(instance: dg.DagsterInstance, batch: Batch) -> bool:
 
 def _request(batch: Batch) -> dg.RunRequest:
     """One run; with partition keys where they are a range that holds nothing else."""
-    tags = {**_OWN, **_QUEUED, **(MASS if batch.mass else {**_URGENTLY, "dagster/priority": "10"})}
+    tags = {**_OWN, **(MASS if batch.mass else {**_URGENTLY, "dagster/priority": "10"})}
     if len(batch.rows) == 1:
         tags |= _range(batch.rows[0])
     return dg.RunRequest(run_key=batch.key, run_config=config_of(batch.claims), tags=tags)

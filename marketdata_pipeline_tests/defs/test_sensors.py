@@ -281,7 +281,7 @@ def test_a_run_goes_on_that_is_at_others_while_a_row_it_has_given_back_is_forgot
     stage: Stage,
 ) -> None:
     first, _ = _want(stage, "AAPL", "MSFT", priority=Priority.CATALOG)
-    run = dg.DagsterRun(job_name="bars_update", status=RUNS, tags={"marketdata/queue": "true"})
+    run = dg.DagsterRun(job_name="bars_update", status=RUNS)
     stage.instance.add_run(run)
     rows = stage.queue.start([one.claim for one in stage.queue.rows()], run.run_id)
     stage.queue.conclude(next(one for one in rows if one.id == first), [MalformedReply("odd")])
@@ -296,7 +296,7 @@ def test_a_run_goes_on_that_is_at_others_while_a_row_it_has_given_back_is_forgot
 
 def test_a_run_whose_lease_is_over_is_failed_and_its_row_begun_anew(stage: Stage) -> None:
     (number,) = _want(stage, "AAPL")
-    run = dg.DagsterRun(job_name="bars_update", status=RUNS, tags={"marketdata/queue": "true"})
+    run = dg.DagsterRun(job_name="bars_update", status=RUNS)
     stage.instance.add_run(run)
     stage.queue.start([one.claim for one in stage.queue.rows()], run.run_id)
     stage.world.clock.advance(3 * stage.queue.lease)
