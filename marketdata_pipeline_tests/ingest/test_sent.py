@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import Engine, make_url, text
 
+from marketdata_pipeline.database import migrate
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.folders import CATALOG
 from marketdata_pipeline.database.home import make_home, open_home
@@ -19,13 +20,13 @@ from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.store import holdings
 from marketdata_pipeline_tests.conftest import ROOT
-from marketdata_pipeline_tests.databases import lay_catalog
+from marketdata_pipeline_tests.databases import Databases, lay_catalog
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.test_docs import blocks
 
 PAGE = ROOT / "docs" / "events.md"
 ROLE, PASSWORD = "portfolio_app", "change-me"
-OWNER, APPLICATION, FILE, REJECTED = blocks(PAGE, "sql")
+OWNER, TEMPORARY, APPLICATION, FILE, REJECTED = blocks(PAGE, "sql")
 INSERT = """
     INSERT INTO incoming_transactions
         (external_id, portfolio, instrument, side, quantity, currency, executed_at)
@@ -36,6 +37,23 @@ INTO_THE_TABLE = """
         (external_id, portfolio, instrument, side, quantity, executed_at, recorded_at)
     VALUES ('2', 'main', 'AAPL', 'buy', 10, 1614612600000000, 1)
 """
+ATTACK = f"""
+    CREATE TEMP TABLE transactions (
+        external_id text, portfolio text, instrument text, side text, quantity float8,
+        price float8, currency text, executed_at bigint, recorded_at bigint, voided_at bigint,
+        processed_at bigint, UNIQUE (portfolio, external_id)
+    );
+    CREATE FUNCTION pg_temp.climb() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE 'GRANT ALL ON public.transactions TO PUBLIC';
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER climb BEFORE INSERT ON pg_temp.transactions
+    FOR EACH ROW EXECUTE FUNCTION pg_temp.climb();
+    GRANT ALL ON pg_temp.transactions TO PUBLIC;
+    {INSERT};
+"""
+"""A table of the same name, whose trigger would do what only the owner may."""
 
 
 @dataclass
@@ -193,6 +211,44 @@ def test_the_role_finds_the_table_whatever_it_looks_through(
     named = INSERT.replace("incoming", "public.incoming")
     application.run(f"SET search_path TO pg_catalog; {named}")
     assert len(rows(catalog)) == 1
+
+
+@pytest.mark.parametrize("path", ["", "SET search_path TO pg_temp, public;"])
+def test_a_temporary_table_of_the_role_is_not_taken_for_the_real_one(
+    application: Application, catalog: Engine, path: str
+) -> None:
+    application.run(f"{path} {ATTACK}")
+    assert [one.external_id for one in rows(catalog)] == ["1"]
+    assert application.refusal("SELECT * FROM public.transactions").pgcode == "42501"
+
+
+def test_the_table_is_found_in_a_schema_of_any_name(databases: Databases) -> None:
+    with databases.empty() as url:
+        plain = open_engine(url)
+        with writing(plain) as connection:
+            connection.execute(text('CREATE SCHEMA "Its own"'))
+        named = make_url(url).update_query_dict({"options": r'-csearch_path="Its\ own"'})
+        engine = open_engine(named)
+        migrate.upgrade(engine)
+        with writing(plain) as connection:
+            connection.execute(text(INSERT.replace("incoming", '"Its own".incoming')))
+        assert [one.external_id for one in rows(engine)] == ["1"]
+        plain.dispose()
+        engine.dispose()
+
+
+def test_temporary_tables_may_be_forbidden_to_the_role(
+    application: Application, catalog: Engine
+) -> None:
+    database = str(catalog.url.database)
+    forbid = TEMPORARY.replace("marketdata", database).strip("; \n")
+    with writing(catalog) as connection:
+        connection.execute(text(forbid))
+    assert application.refusal("CREATE TEMP TABLE mine (id int)").pgcode == "42501"
+    application.run(INSERT)
+    assert len(rows(catalog)) == 1
+    with writing(catalog) as connection:  # whoever gets the database next finds it as it was
+        connection.execute(text(forbid.replace("REVOKE", "GRANT").replace("FROM", "TO")))
 
 
 def test_the_statements_for_a_file_do_the_same(tmp_path: Path) -> None:

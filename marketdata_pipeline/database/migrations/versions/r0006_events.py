@@ -23,13 +23,14 @@ _INCOMING = (
         to_timestamp(executed_at / 1e6) AS executed_at, to_timestamp(voided_at / 1e6) AS voided_at
     FROM transactions
     """,
-    # It runs as its owner, so that whoever inserts needs no right on the table, and finds the
-    # table wherever the role that inserts looks for its own.
+    # It runs as its owner, so that whoever inserts needs no right on the table. The table is named
+    # with its schema, and temporary ones come last: else one of the same name, which the role may
+    # make with a trigger of its own, would be taken for it, and that trigger run as the owner.
     """
     CREATE FUNCTION take_incoming_transaction() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
     BEGIN
-        INSERT INTO transactions (
+        INSERT INTO {schema}.transactions AS known (
             external_id, portfolio, instrument, side, quantity, price, currency, executed_at,
             recorded_at, voided_at
         ) VALUES (
@@ -41,7 +42,7 @@ _INCOMING = (
         )
         ON CONFLICT (portfolio, external_id) DO UPDATE
         SET voided_at = EXCLUDED.voided_at, processed_at = NULL
-        WHERE transactions.voided_at IS NULL AND EXCLUDED.voided_at IS NOT NULL;
+        WHERE known.voided_at IS NULL AND EXCLUDED.voided_at IS NOT NULL;
         RETURN NEW;
     END
     $$
@@ -81,8 +82,16 @@ def upgrade() -> None:
     _create_holdings()
     _create_queue()
     if op.get_bind().dialect.name == "postgresql":
+        schema = _current_schema()
         for statement in _INCOMING:
-            op.execute(statement)
+            op.execute(statement.replace("{schema}", schema))
+
+
+def _current_schema() -> str:
+    """Where the tables are made, as SQL writes it."""
+    bind = op.get_bind()
+    named = bind.execute(sa.text("SELECT current_schema()")).scalar_one()
+    return bind.dialect.identifier_preparer.quote_identifier(named).replace(":", "\\:")
 
 
 def _taken_out() -> list[sa.RowMapping]:
