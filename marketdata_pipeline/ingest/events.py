@@ -91,7 +91,8 @@ class Events:
     def process(self, limit: int = _LIMIT) -> Processed:
         """Do what follows from the oldest new rows, at most ``limit`` of them, in one transaction.
 
-        One process at a time does so; another waits for it.
+        One process at a time does so; another waits for it. Rows that a sender is at just now are
+        ``left``, so whoever does all that there is ends when nothing was ``seen``.
 
         Raises:
             Busy: others were in the way, again and again; nothing was done.

@@ -93,7 +93,7 @@ class Worker:
             StoreError: the catalog does not answer.
         """
         self._runs += 1
-        while self.events.process().left:
+        while (done := self.events.process()).left and done.seen:
             pass
         self.queue.free_lost()
         self._tend_daily()

@@ -71,10 +71,11 @@ def get(connection: Connection, portfolio: str, external_id: str) -> Transaction
 def unprocessed(connection: Connection, *, at_most: int) -> list[Recorded]:
     """The oldest rows that nobody has looked at since they came or were voided.
 
-    Nobody changes them until this transaction ends.
+    Nobody changes them until this transaction ends. One that somebody is at just now is left out:
+    whoever sends it again may take as long as they like.
     """
     wanted = select(transactions).where(_ROW.processed_at.is_(None))
-    wanted = wanted.order_by(_ROW.id).limit(at_most).with_for_update()
+    wanted = wanted.order_by(_ROW.id).limit(at_most).with_for_update(skip_locked=True)
     return [_recorded(row) for row in connection.execute(wanted)]
 
 

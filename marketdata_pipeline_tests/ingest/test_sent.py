@@ -16,7 +16,7 @@ from marketdata_pipeline.database import migrate
 from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.folders import CATALOG
 from marketdata_pipeline.database.home import make_home, open_home
-from marketdata_pipeline.ingest.events import Events
+from marketdata_pipeline.ingest.events import Events, Processed
 from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.store import holdings
 from marketdata_pipeline_tests.conftest import ROOT
@@ -220,6 +220,26 @@ def test_a_temporary_table_of_the_role_is_not_taken_for_the_real_one(
     application.run(f"{path} {ATTACK}")
     assert [one.external_id for one in rows(catalog)] == ["1"]
     assert application.refusal("SELECT * FROM public.transactions").pgcode == "42501"
+
+
+def test_one_that_is_sent_again_and_not_committed_keeps_no_other_waiting(
+    application: Application, catalog: Engine
+) -> None:
+    hurried = catalog.url.update_query_dict({"options": "-clock_timeout=200"})
+    engine = open_engine(hurried)
+    events = Events(engine, FrozenClock(), Keeping())
+    application.run(INSERT)
+    with closing(psycopg2.connect(application.url)) as sender, sender.cursor() as cursor:
+        cursor.execute(INSERT)
+        assert events.process() == Processed(left=1)
+        application.run(INSERT.replace("'1'", "'2'"))
+        done = events.process()
+        assert (done.seen, done.left) == (1, 1)
+        sender.commit()
+    done = events.process()
+    assert (done.seen, done.left) == (1, 0)
+    assert held(engine) == [("AAPL", 20)]
+    engine.dispose()
 
 
 def test_the_table_is_found_in_a_schema_of_any_name(databases: Databases) -> None:

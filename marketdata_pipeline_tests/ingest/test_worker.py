@@ -14,7 +14,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest import runs
-from marketdata_pipeline.ingest.events import Events
+from marketdata_pipeline.ingest.events import Events, Processed
 from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.ingest.worker import Done, Told, Worker
@@ -158,6 +158,25 @@ def test_it_sleeps_until_something_is_due_and_five_seconds_at_most(desk: Desk) -
     worker.wait()
     worker.pause()
     assert desk.world.clock.slept[-4:] == [5, 0.1, 5, 5]
+
+
+class AtWork(Events):
+    """One whose only row somebody sends again just now."""
+
+    looks = 0
+
+    def process(self, limit: int = 500) -> Processed:
+        """Sees nothing, and leaves one of at most ``limit``."""
+        self.looks += 1
+        assert self.looks < 3
+        return Processed(left=min(1, limit))
+
+
+def test_a_transaction_that_somebody_is_at_keeps_nobody_waiting(desk: Desk) -> None:
+    worker = desk.worker()
+    worker.events = AtWork(desk.world.home.engine, desk.world.clock, Keeping())
+    assert worker.step() is None
+    assert worker.events.looks == 1
 
 
 def test_what_is_done_with_is_cleared_away_once_a_day(desk: Desk) -> None:
