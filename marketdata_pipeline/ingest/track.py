@@ -66,7 +66,8 @@ def decide(
     """What follows for an instrument; made twice it is the same once, so it may be made anew.
 
     What is new is fetched from ``months_before_purchase`` before the first purchase on. A purchase
-    of an earlier date adds the range before; any other changes only who holds it. What nobody
+    of an earlier date adds the range before, the first one after a sale of all asks for the whole;
+    any other changes only who holds it. What nobody
     holds any more is released, and stays tracked until its grace is over. What was sold again
     before anybody looked is tracked and released at once: only its history can tell of a split
     that left a rest. ``before`` is its row, ``now`` a wall instant.
@@ -116,11 +117,12 @@ def _continued(
 def _lacking(before: Standing, after: Standing) -> tuple[Wanted, ...]:
     """What is to be fetched that was not before.
 
-    What was only tracked by hand until now may never have been asked for: all of it is.
+    What nobody held until now may never have been asked for, or wait behind all else: all of it is
+    wanted at once, which costs no request where it is there.
     """
     one = before.instrument
     urgency = Priority.URGENT if after.holders else Priority.HELD
-    if after.holders and not before.holders and before.released_at is None:
+    if after.holders and not before.holders:
         return (Wanted(one, after.timeframes, None, None, urgency),)
     lacking = []
     added = tuple(frame for frame in after.timeframes if frame not in before.timeframes)

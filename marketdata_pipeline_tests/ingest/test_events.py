@@ -198,8 +198,19 @@ def test_the_last_sale_releases_and_a_purchase_within_the_grace_takes_back(
     assert found.released_at is not None
     assert found.untracked_at is None
     assert events.end_upkeep() == []
-    done = do(events, told("4", BUY, 1, "2023-03-01"))
-    assert (done.queued, standing(engine).released_at, standing(engine).holders) == ((), None, 1)
+    do(events, told("4", BUY, 1, "2023-03-01"))
+    assert (standing(engine).released_at, standing(engine).holders) == (None, 1)
+    assert len(queue(engine)) == 1
+
+
+def test_what_was_sold_before_anybody_looked_is_urgent_once_it_is_bought_again(
+    events: Events, engine: Engine
+) -> None:
+    do(events, told("1", BUY, 1, "2021-03-01"), told("2", SELL, 1, "2021-04-01"))
+    assert [row.priority for row in queue(engine)] == [Priority.HELD]
+    done = do(events, told("3", BUY, 1, "2022-03-01"))
+    (row,) = queue(engine)
+    assert ((row.id,), row.priority, row.start) == (done.queued, Priority.URGENT, None)
 
 
 def test_upkeep_ends_after_the_grace_and_a_purchase_begins_anew(
@@ -389,7 +400,7 @@ def test_a_split_leaves_a_rest_of_what_was_sold(
     assert [row.priority for row in queue(engine)] == [Priority.HELD]
     with_split(store, "2020-08-31")
     done = events.recount([AAPL])
-    assert done.queued == ()
+    assert [(row.id, row.priority) for row in queue(engine)] == [(*done.queued, Priority.URGENT)]
     assert held(engine) == [Holding("main", AAPL, 30, day("2020-01-02"))]
     assert (standing(engine).holders, standing(engine).released_at) == (1, None)
 

@@ -112,7 +112,7 @@ def whole(priority: Priority = Priority.URGENT) -> tuple[Wanted, ...]:
         (
             Need(1, BOUGHT),
             replace(HELD, holders=0, released_at=BOUGHT),
-            Decision(replace(HELD, last_tracked_at=NOW)),
+            Decision(replace(HELD, last_tracked_at=NOW), whole()),
         ),
         (
             Need(1, BOUGHT),
