@@ -152,8 +152,8 @@ class Worker:
     def _tend_daily(self) -> None:
         now = self.queue.clock.wall_now()
         if self.tend and (self._tended_at is None or now >= self._tended_at + _DAY):
-            self._tended_at = now
             self.tend()
+            self._tended_at = now  # only now: what was in somebody's way loses no day
 
     def _next_news(self) -> list[Series]:
         """One part of what can have news, so that the queue is looked at in between."""

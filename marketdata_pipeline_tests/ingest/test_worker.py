@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from marketdata_pipeline import errors
+from marketdata_pipeline.database.engine import Busy
 from marketdata_pipeline.domain.backfill import Status
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
@@ -187,3 +188,20 @@ def test_what_is_done_with_is_cleared_away_once_a_day(desk: Desk) -> None:
         desk.world.clock.advance(timedelta(hours=hours))
         worker.step()
         assert len(cleared) == times
+
+
+def test_what_could_not_be_cleared_away_is_tried_again_at_the_next_step(desk: Desk) -> None:
+    tried: list[str] = []
+
+    def busy_once() -> None:
+        tried.append("once more")
+        if len(tried) == 1:
+            raise Busy("somebody is at it")
+
+    worker = desk.worker()
+    worker.tend = busy_once
+    with pytest.raises(Busy):
+        worker.step()
+    worker.step()
+    worker.step()
+    assert len(tried) == 2
