@@ -182,12 +182,11 @@ def _inserted() -> Insert:
 
 @cache
 def _grown() -> Update:
-    """A more urgent one may have a turn where the row had none."""
+    """A more urgent one waits for nothing that the row waited for; it may have a turn."""
     names = ("timeframes", "start", "end", "priority")
     values = {name: bindparam(name, type_=_ROW[name].type) for name in names}
     now = bindparam("now", type_=BigInteger)
-    sooner = and_(_ROW.status == Status.RATE_LIMITED, _ROW.priority > values["priority"])
-    due = case((sooner, now), else_=_ROW.retry_after)
+    due = case((_ROW.priority > values["priority"], now), else_=_ROW.retry_after)
     changed = update_of(backfill_queue).where(_ROW.id == bindparam("of"))
     return changed.values(**values, retry_after=due, updated_at=now)
 

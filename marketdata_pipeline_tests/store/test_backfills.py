@@ -1,5 +1,6 @@
 """Rows of the queue: what is put in, what becomes one row, what is read."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 
@@ -12,7 +13,6 @@ from marketdata_pipeline.domain.backfill import Backfill, Claim, Status
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.store import backfills, launches
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline.store.launches import After
@@ -213,16 +213,24 @@ def test_a_row_does_not_grow_while_a_run_begins_it(engine: Engine, clock: Frozen
     assert _start(engine, clock, row.claim)[0].end == day(30)
 
 
-def test_a_more_urgent_wish_does_not_wait_for_the_turn_of_a_lesser_one(
-    engine: Engine, clock: FrozenClock
+@pytest.mark.parametrize(
+    "then",
+    [
+        After(Status.RATE_LIMITED, category="rate_limited"),
+        After(Status.PENDING, setback=True, category="unavailable"),
+        After(Status.PENDING, own=True, category="malformed_reply"),
+        After(Status.PENDING, category="unknown_symbol"),
+    ],
+    ids=["no turn", "setback", "own failure", "unresolved"],
+)
+def test_a_more_urgent_wish_waits_for_nothing_that_a_lesser_one_waited_for(
+    engine: Engine, clock: FrozenClock, then: After
 ) -> None:
     _add(engine, clock, WISH)
     (row,) = all_rows(engine)
     later = now_of(engine, clock) + timedelta(hours=1)
-    put_off = RateLimited("no turn", retry_at=later)
-    then = After(Status.RATE_LIMITED, put_off.retry_at, category=put_off.category)
     with writing(engine) as connection:
-        launches.conclude(connection, clock, [(row, then)])
+        launches.conclude(connection, clock, [(row, replace(then, retry_after=later))])
     _add(engine, clock, WISH)
     assert all_rows(engine)[0].retry_after == later
     _add(engine, clock, Wanted(APPLE, (D1,), priority=Priority.URGENT, start=day(10)))
