@@ -54,6 +54,7 @@ class Backfill:
         attempts: that failed by its own fault; ``setbacks`` in a row by nobody's.
         launch: rises whenever a run is to be asked for it anew.
         batch: names those that were asked of one run; None: none was asked for this launch.
+        run_id: the run that is at it, or whose word ended it.
         lease_until: wall instant until which its run has it, unless it says otherwise before.
     """
 

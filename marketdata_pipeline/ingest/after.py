@@ -87,9 +87,11 @@ def delay(setbacks: int, patience: Patience) -> timedelta:
 
 
 def after_loss(row: Backfill, now: datetime, patience: Patience) -> After:
-    """What becomes of a row whose run died: begun again, at once the first time."""
+    """What becomes of a row whose run died, or never began it: at once the first time."""
     wait = delay(row.setbacks - 1, patience) if row.setbacks else timedelta(0)
-    message = f"its run {row.run_id or ''} ended without a word of it".replace("  ", " ")
+    message = "no run has begun it"
+    if row.status is Status.IN_PROGRESS:
+        message = f"its run {row.run_id} ended without a word of it"
     return After(Status.PENDING, now + wait, setback=True, category=LOST, message=message)
 
 

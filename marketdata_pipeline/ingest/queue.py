@@ -217,8 +217,10 @@ class Queue:
     def _lose(self, connection: Connection, rows: Sequence[Backfill]) -> int:
         now = self._now(connection)
         then = [(one, after_loss(one, now, self.patience)) for one in rows]
-        for one, _ in then:
-            _log.warning("run lost", backfill=one.id, series=str(one.instrument), run=one.run_id)
+        for one, what in then:
+            _log.warning(
+                "run lost", backfill=one.id, series=str(one.instrument), reason=what.message
+            )
         return launches.conclude(connection, self.clock, then)
 
     def _now(self, connection: Connection) -> datetime:

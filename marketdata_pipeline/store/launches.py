@@ -133,15 +133,19 @@ def claimed(connection: Connection, claims: Collection[Claim]) -> list[Backfill]
 def forgotten(connection: Connection, clock: Clock, asked_before: timedelta) -> list[Backfill]:
     """The rows that a run was asked for longer ago than that, and that none has begun, locked.
 
-    Those of a batch were asked for at one instant, so they are all there or none.
+    Those of a batch were asked for at one instant, so they are all there or none: one that
+    somebody is at just now is waited for, since a run of the others would have the batch's name.
     """
     until = wall_micros(connection, clock) - asked_before // MICROSECOND
-    return _locked(connection, _ROW.status.in_(OPEN), _ROW.asked_at <= until)
+    return _locked(connection, _ROW.status.in_(OPEN), _ROW.asked_at <= until, skip=False)
 
 
-def _locked(connection: Connection, *wanted: ColumnElement[bool]) -> list[Backfill]:
+def _locked(
+    connection: Connection, *wanted: ColumnElement[bool], skip: bool = True
+) -> list[Backfill]:
+    """The rows that nobody else is at just now; without ``skip`` others are waited for."""
     found = select(backfill_queue).where(*wanted).order_by(_ROW.id)
-    return [backfill_of(row) for row in connection.execute(found.with_for_update(skip_locked=True))]
+    return [backfill_of(row) for row in connection.execute(found.with_for_update(skip_locked=skip))]
 
 
 def conclude(connection: Connection, clock: Clock, after: Sequence[tuple[Backfill, After]]) -> int:
@@ -164,6 +168,7 @@ def _values(row: Backfill, after: After, now: int) -> dict[str, Any]:
         "new_setbacks": _setbacks(row, after),
         "new_launch": row.launch if ended else row.launch + 1,
         "new_batch": row.batch if ended else None,
+        "new_run_id": row.run_id if ended else None,
         "new_asked_at": to_micros(row.asked_at) if ended and row.asked_at else None,
         "new_category": after.category,
         "new_message": after.message,
@@ -193,6 +198,7 @@ def _concluded() -> Update:
             launch=bindparam("new_launch", type_=Integer),
             batch=bindparam("new_batch", type_=Text),
             asked_at=bindparam("new_asked_at", type_=BigInteger),
+            run_id=bindparam("new_run_id", type_=Text),
             error_category=bindparam("new_category", type_=Text),
             error_message=bindparam("new_message", type_=Text),
             completed_at=bindparam("new_completed_at", type_=BigInteger),
@@ -221,6 +227,7 @@ def retry(connection: Connection, clock: Clock, ids: Collection[int] | None) -> 
         launch=_ROW.launch + 1,
         batch=None,
         asked_at=None,
+        run_id=None,
         retry_after=now,
         updated_at=now,
     )  # fmt: skip

@@ -143,9 +143,10 @@ def test_a_lost_run_costs_no_attempt_and_waits_from_the_second_time_on() -> None
     assert found[0].message == "its run run ended without a word of it"
 
 
-def test_a_run_that_never_began_has_no_name() -> None:
-    found = after_loss(replace(ROW, run_id=None), NOW, Patience())
-    assert found.message == "its run ended without a word of it"
+@pytest.mark.parametrize("run", [None, "an earlier one"])
+def test_of_a_row_that_no_run_has_begun_no_run_is_named(run: str | None) -> None:
+    found = after_loss(replace(ROW, status=Status.PENDING, run_id=run), NOW, Patience())
+    assert found.message == "no run has begun it"
 
 
 def test_every_error_of_the_tree_leads_somewhere() -> None:

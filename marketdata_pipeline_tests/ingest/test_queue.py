@@ -186,6 +186,7 @@ def test_a_batch_that_is_never_begun_is_given_up_and_asked_for_anew(
     assert queue.start(stale.claims, "late") == []
     found = _one(queue, number)
     assert (found.attempts, found.setbacks, found.error_category) == (0, 1, LOST)
+    assert (found.run_id, found.error_message) == (None, "no run has begun it")
 
 
 def test_a_run_of_ones_own_takes_rows_of_one_urgency(queue: Queue) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier
+from threading import Thread
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -196,7 +197,7 @@ def test_a_row_that_is_given_back_is_launched_anew(rows: Rows) -> None:
     assert (after.status, after.launch, after.batch, after.asked_at) == ("pending", 1, None, None)
     assert (after.attempts, after.setbacks, after.lease_until) == (0, 0, None)
     assert (after.error_category, after.error_message) == ("not_done", "the run ended")
-    assert after.run_id == "run", "the last one that was at it"
+    assert after.run_id is None, "it is nobody's"
     assert rows.due() == [row.id]
 
 
@@ -278,6 +279,24 @@ def test_what_no_run_has_begun_in_time_is_forgotten(
     assert rows.forgotten(MINUTE) == [first.id]
 
 
+def test_a_batch_of_which_somebody_is_at_one_row_is_not_forgotten_in_part(
+    rows: Rows, engine: Engine, clock: FrozenClock
+) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("a writing transaction is alone")
+    first, second = rows.put(*many(2, WISH))
+    rows.ask(first, second)
+    pass_time(engine, clock, 2 * MINUTE)
+    found: list[list[int]] = []
+    other = Thread(target=lambda: found.append(rows.forgotten(MINUTE)))
+    with writing(engine) as connection:
+        assert len(launches.claimed(connection, [second.claim])) == 1
+        other.start()
+        other.join(0.3)
+    other.join(10)
+    assert found == [[first.id, second.id]]
+
+
 def test_what_a_run_is_at_and_what_it_was_asked_for(rows: Rows) -> None:
     first, second, third = rows.put(*many(3, WISH))
     rows.start(first.claim, run="mine")
@@ -294,6 +313,7 @@ def test_failed_rows_get_all_their_attempts_again(rows: Rows) -> None:
         rows.conclude(one, After(Status.FAILED, own=True, category="malformed_reply", message="x"))
     assert rows.retry(first.id, third.id) == 1
     again = rows.get(first.id)
+    assert again.run_id is None
     assert (again.status, again.attempts, again.launch) == (Status.PENDING, 0, 1)
     assert again.error_category == "malformed_reply", "why it failed is known until it is done"
     assert rows.get(third.id) == third
