@@ -20,7 +20,8 @@ import dagster as dg
 from _process import peak_of
 from dagster._serdes import serialize_value
 
-from marketdata_pipeline.defs.resources import Pipeline, PipelineResource
+from marketdata_pipeline.assembly import Pipeline
+from marketdata_pipeline.defs.resources import PipelineResource
 from marketdata_pipeline.defs.schedules import bars_refresh
 from marketdata_pipeline.defs.times import Times
 from marketdata_pipeline.domain.clock import SystemClock
@@ -67,8 +68,8 @@ class _At(PipelineResource):
         self._at = at
 
     @contextmanager
-    def opened(self) -> Iterator[Pipeline]:
-        with super().opened() as opened:
+    def opened(self, *, queued: bool = False) -> Iterator[Pipeline]:
+        with super().opened(queued=queued) as opened:
             yield replace(opened, clock=Standing(self._at))
 
 

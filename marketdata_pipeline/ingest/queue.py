@@ -32,6 +32,7 @@ from marketdata_pipeline.store.backfills import Wanted
 
 _log = get_logger(__name__)
 _T = TypeVar("_T")
+_MASS = "mass:"
 MOST_URGENT = 20
 """As many are taken out of the mass at once."""
 
@@ -41,13 +42,17 @@ class Batch:
     """Rows that one run is asked for.
 
     Attributes:
-        name: persisted; of a single row the spelling of its claim.
-        mass: nobody waits for it.
+        name: persisted; says whether it is mass, and of a single urgent row is the spelling of
+            its claim.
     """
 
     name: str
     rows: tuple[Backfill, ...]
-    mass: bool
+
+    @property
+    def mass(self) -> bool:
+        """Nobody waits for it, or so many wait that it is done with the mass."""
+        return self.name.startswith(_MASS)
 
     @property
     def key(self) -> str:
@@ -136,8 +141,8 @@ class Queue:
         """Batches for which the caller has to start a run each; what is urgent comes first.
 
         A batch whose run did not begin in time comes again, whole and by the same name; it takes
-        none of the room, since it had its own when it was asked for first. ``again`` false: none
-        comes again.
+        none of the room, since it had its own when it was asked for first. Without ``again`` none
+        does: another caller asks for those.
         """
         most = MOST_URGENT + room.mass * self.size
 
@@ -166,7 +171,7 @@ class Queue:
             return found
 
         rows = self._write(taken)
-        return Batch(str(rows[0].claim), tuple(rows), mass=False) if rows else None
+        return Batch(str(rows[0].claim), tuple(rows)) if rows else None
 
     def until_due(self) -> timedelta | None:
         """How long until a row can be taken; 0: one can be now; None: none is waiting."""
@@ -253,8 +258,8 @@ def _cut(rows: Sequence[Backfill], size: int) -> Iterator[Sequence[Backfill]]:
 
 
 def _batch(rows: Sequence[Backfill], *, mass: bool) -> Batch:
-    first = str(rows[0].claim)
-    return Batch(first if len(rows) == 1 else f"{first}+{len(rows) - 1}", tuple(rows), mass)
+    name = f"{_MASS if mass else ''}{rows[0].claim}"
+    return Batch(name if len(rows) == 1 else f"{name}+{len(rows) - 1}", tuple(rows))
 
 
 def _asked_again(rows: Sequence[Backfill]) -> list[Batch]:
@@ -262,7 +267,4 @@ def _asked_again(rows: Sequence[Backfill]) -> list[Batch]:
     named: dict[str, list[Backfill]] = {}
     for one in rows:
         named.setdefault(one.batch or "", []).append(one)
-    return [
-        Batch(name, tuple(some), mass=any(one.priority is not Priority.URGENT for one in some))
-        for name, some in named.items()
-    ]
+    return [Batch(name, tuple(some)) for name, some in named.items()]

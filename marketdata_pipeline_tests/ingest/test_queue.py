@@ -162,6 +162,26 @@ def test_a_batch_that_no_run_has_begun_comes_again_whole_by_the_same_name(
     assert len(queue.ask(ROOM)) == 2
 
 
+def test_urgent_rows_that_were_asked_for_as_mass_come_again_as_mass(
+    queue: Queue, clock: FrozenClock
+) -> None:
+    _put(queue, 25, Priority.URGENT)
+    assert _sizes(queue.ask(Room(urgent=0, mass=1))) == [(25, True)]
+    _put(queue, 26, Priority.URGENT)
+    assert _sizes(queue.ask(Room(urgent=0, mass=1))) == [(1, True)]
+    pass_time(queue.engine, clock, queue.launching + MINUTE)
+    assert _sizes(queue.ask(ROOM)) == [(25, True), (1, True)]
+
+
+def test_who_does_not_ask_again_gets_only_what_is_new(queue: Queue, clock: FrozenClock) -> None:
+    _put(queue, 2)
+    late = queue.ask(ROOM)
+    pass_time(queue.engine, clock, queue.launching + MINUTE)
+    number = queue.enqueue(APPLE, [D1], priority=Priority.URGENT)
+    assert [one.claims for one in queue.ask(ROOM, again=False)] == [[Claim(number, 0)]]
+    assert [one.name for one in queue.ask(ROOM)] == [one.name for one in late]
+
+
 def test_a_mass_that_waits_for_its_runs_does_not_stop_what_is_new(
     queue: Queue, clock: FrozenClock
 ) -> None:
@@ -182,7 +202,10 @@ def test_a_batch_that_is_never_begun_is_given_up_and_asked_for_anew(
     pass_time(queue.engine, clock, 10 * queue.launching + MINUTE)
     assert len(queue.free_lost()) == 1
     (batch,) = queue.ask(ROOM)
-    assert (stale.key, batch.key) == (f"backfill:{number}:0", f"backfill:{number}:1")
+    assert (stale.key, batch.key) == (
+        f"backfill:mass:{number}:0",
+        f"backfill:mass:{number}:1",
+    )
     assert queue.start(stale.claims, "late") == []
     found = _one(queue, number)
     assert (found.attempts, found.setbacks, found.error_category) == (0, 1, LOST)
@@ -347,7 +370,7 @@ def test_a_run_that_died_frees_what_it_was_at_and_what_it_never_began(queue: Que
     found = [_one(queue, one.id) for one in (first, *rest)]
     assert [(one.status, one.launch, one.setbacks) for one in found] == [("pending", 1, 1)] * 3
     (again,) = queue.ask(ROOM)
-    assert again.name == f"{first.id}:1+2"
+    assert again.name == f"mass:{first.id}:1+2"
 
 
 def test_old_completed_rows_are_removed(queue: Queue, clock: FrozenClock) -> None:
