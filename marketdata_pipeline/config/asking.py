@@ -45,8 +45,8 @@ class Asking(BaseSettings):
     )
     queue_lease: Seconds = setting(
         timedelta(minutes=1),
-        "Seconds after which a backfill is begun again whose run says nothing any more, or has "
-        "not begun.",
+        "Seconds for which a run has its backfills without saying so again; as long again after "
+        "that is noticed they are begun by another. One that has not begun is asked for again.",
         "seconds, 1 to 3600",
         ge=timedelta(seconds=1),
         le=timedelta(hours=1),

@@ -3,7 +3,7 @@
 Not here: what a run does with its batch (at_work), the statements (store.backfills, launches).
 A row is asked of a run, begun by it and concluded, each in a transaction of its own. Whatever dies
 between two of them, the row is begun again: a run that was asked for and that none has begun is
-asked for anew, by the same key at first, and a run that says nothing more loses its lease.
+asked for anew, by the same key at first, and a run that says nothing more loses its rows.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -209,10 +209,14 @@ class Queue:
         return self._write(freed)
 
     def free_lost(self) -> list[Backfill]:
-        """Free the rows whose runs ended without a word, or never began; as they were."""
+        """Free the rows whose runs ended without a word, or never began; as they were.
+
+        A run counts as ended where a whole lease after its own was found to be over, it has still
+        not renewed it.
+        """
 
         def freed(connection: Connection) -> list[Backfill]:
-            rows = launches.lost(connection, self.clock)
+            rows = launches.lost(connection, self.clock, self.lease)
             rows += launches.forgotten(connection, self.clock, 10 * self.launching)
             self._lose(connection, rows)
             return rows

@@ -29,7 +29,7 @@ from marketdata_pipeline.database.dialect import wall_expression, wall_micros
 from marketdata_pipeline.database.happening import backfill_queue
 from marketdata_pipeline.domain.backfill import Backfill, Claim, Status
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.ranges import MICROSECOND, to_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros, to_micros
 from marketdata_pipeline.store.backfills import OPEN, backfill_of
 
 _ROW = backfill_queue.c
@@ -118,10 +118,19 @@ def at_work(connection: Connection, run_id: str) -> list[Backfill]:
     return _locked(connection, *mine)
 
 
-def lost(connection: Connection, clock: Clock) -> list[Backfill]:
-    """The rows whose run has let its lease run out, locked."""
-    now = wall_micros(connection, clock)
-    return _locked(connection, _ROW.status == Status.IN_PROGRESS, _ROW.lease_until < now)
+def lost(connection: Connection, clock: Clock, grace: timedelta) -> list[Backfill]:
+    """The rows whose run let its lease run out and was then not heard of for ``grace``, locked.
+
+    That counts from the first look at a lease that is over, which ``updated_at`` holds from then
+    on: while the catalog is away, or the machine sleeps, no run can renew its lease.
+    """
+    now = from_micros(wall_micros(connection, clock))
+    over = _locked(connection, _ROW.status == Status.IN_PROGRESS, _ROW.lease_until < to_micros(now))
+    first = [one.id for one in over if one.lease_until and one.updated_at <= one.lease_until]
+    if first:
+        noticed = update(backfill_queue).where(_ROW.id.in_(first))
+        connection.execute(noticed.values(updated_at=to_micros(now)))
+    return [one for one in over if one.id not in first and one.updated_at <= now - grace]
 
 
 def claimed(connection: Connection, claims: Collection[Claim]) -> list[Backfill]:

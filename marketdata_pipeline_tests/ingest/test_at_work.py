@@ -242,8 +242,9 @@ def test_a_row_of_which_nothing_could_be_said_is_left_to_its_lease(
     assert _run(Deaf(queue.engine, clock, times=3), claims, Scripted()) == [Series(A, D1)]
     (row,) = all_rows(queue.engine)
     assert row.status is Status.IN_PROGRESS
-    pass_time(queue.engine, clock, queue.lease + timedelta(seconds=1))
-    assert len(queue.free_lost()) == 1
+    for freed in (0, 1):
+        pass_time(queue.engine, clock, queue.lease + timedelta(seconds=1))
+        assert len(queue.free_lost()) == freed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -337,6 +337,8 @@ def test_a_lost_lease_frees_the_row_and_the_run_that_lost_it_has_no_say(
 ) -> None:
     row = _begun(queue, "first")
     pass_time(queue.engine, clock, queue.lease + MINUTE)
+    assert len(queue.free_lost()) == 0
+    pass_time(queue.engine, clock, queue.lease)
     assert len(queue.free_lost()) == 1
     assert len(queue.free_lost()) == 0
     found = _one(queue, row.id)
@@ -357,6 +359,17 @@ def test_a_renewed_lease_is_not_lost(queue: Queue, clock: FrozenClock) -> None:
         pass_time(queue.engine, clock, 0.8 * queue.lease)
         assert queue.renew("run") == 1
         assert len(queue.free_lost()) == 0
+
+
+def test_after_a_catalog_was_away_for_long_a_run_may_renew_its_lease_first(
+    queue: Queue, clock: FrozenClock
+) -> None:
+    _begun(queue)
+    pass_time(queue.engine, clock, 10 * queue.lease)
+    assert len(queue.free_lost()) == 0
+    assert queue.renew("run") == 1
+    pass_time(queue.engine, clock, 0.9 * queue.lease)
+    assert len(queue.free_lost()) == 0
 
 
 def test_a_run_that_died_frees_what_it_was_at_and_what_it_never_began(queue: Queue) -> None:

@@ -54,7 +54,7 @@ class Rows:
 
     def lost(self) -> list[int]:
         with writing(self.engine) as connection:
-            return [one.id for one in launches.lost(connection, self.clock)]
+            return [one.id for one in launches.lost(connection, self.clock, MINUTE)]
 
     def forgotten(self, after: timedelta) -> list[int]:
         with writing(self.engine) as connection:
@@ -262,9 +262,27 @@ def test_a_lease_holds_until_it_runs_out_unless_it_is_renewed(
     assert rows.renew("first") == 1
     assert rows.renew("nobody") == 0
     pass_time(engine, clock, 0.2 * MINUTE)
+    assert rows.lost() == [], "noticed only"
+    assert rows.renew("first") == 1
+    pass_time(engine, clock, 0.8 * MINUTE)
+    assert rows.lost() == []
+    pass_time(engine, clock, 0.3 * MINUTE)
     assert rows.lost() == [second.id]
     rows.conclude(rows.get(second.id), After(Status.PENDING))
     assert rows.renew("second") == 0
+    assert rows.lost() == []
+
+
+def test_who_renews_a_lease_that_was_over_for_long_has_it(
+    rows: Rows, engine: Engine, clock: FrozenClock
+) -> None:
+    (row,) = rows.put(WISH)
+    rows.start(row.claim)
+    for _ in range(2):
+        pass_time(engine, clock, 60 * MINUTE)
+        assert rows.lost() == []
+        assert rows.renew("run") == 1
+    pass_time(engine, clock, 0.9 * MINUTE)
     assert rows.lost() == []
 
 
