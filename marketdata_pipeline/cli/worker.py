@@ -73,7 +73,7 @@ def _look(opened: Pipeline) -> Callable[[], Sequence[Series]]:
 
 def _tended(opened: Pipeline) -> None:
     """What the weekly cleanup of Dagster's daemon does."""
-    opened.events.end_upkeep()
+    opened.events.end_upkeep()  # it reckons anew what is held
     opened.queue.prune(opened.queue_kept)
     opened.upkeep.prune_requests()
 

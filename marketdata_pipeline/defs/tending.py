@@ -27,8 +27,12 @@ _PARTITION = "dagster/partition"
 def enqueue_neglected(
     context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> None:
-    """Put into the queue what nobody sees to; say so where transactions are not processed."""
+    """Put into the queue what nobody sees to; say so where transactions are not processed.
+
+    Before, what is held is reckoned anew: a refresh may have told of a split.
+    """
     with failing_clearly(), pipeline.opened() as opened:
+        recounted = opened.events.recount_all()
         wanted = opened.neglected.enqueue(series_in_runs(context.instance))
         late = opened.neglected.unprocessed()
     series = sum(len(one.timeframes) for one in wanted)
@@ -37,6 +41,7 @@ def enqueue_neglected(
         {
             "instruments": len(wanted),
             "series": series,
+            "recounted": len(recounted),
             "unprocessed": 0 if late is None else late.transactions,
         }
     )
@@ -61,7 +66,8 @@ def neglected_check() -> None:
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=(
         "Every hour: tracked series that were never asked for, that failed or that have a hole "
-        "that is due, and that no run and no row of the queue is for, go into the queue. "
+        "that is due, and that no run and no row of the queue is for, go into the queue. What is "
+        "held is reckoned anew where a refresh told of a split or a currency. "
         "Transactions that nobody processed are told of. What is tracked and has no partition yet "
         "gets one."
     ),
@@ -78,7 +84,8 @@ def hourly_check(
         _add_keys(context.instance, [one.instrument for one in opened.tracking.all()])
         found = opened.neglected.found(series_in_runs(context.instance))
         late = opened.neglected.unprocessed()
-    if not found and late is None:
+        miscounted = opened.events.miscounted()
+    if not found and not miscounted and late is None:
         yield dg.SkipReason("all tracked series are seen to, all transactions are processed")
         return
     yield dg.RunRequest()

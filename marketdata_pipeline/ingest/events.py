@@ -8,7 +8,7 @@ how often or in which pieces it was looked at.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine, select
@@ -123,11 +123,28 @@ class Events:
 
         return retry.write(self._engine, self._clock, work)
 
+    def recount_all(self) -> list[Instrument]:
+        """Reckon anew what is held of everything that was ever traded; what has changed.
+
+        Any reply may tell of a split or a currency, and only a backfill has it reckoned at once.
+        """
+        changed = self.miscounted()
+        for some in _portions(changed):
+            self.recount(some)
+        return changed
+
+    def miscounted(self) -> list[Instrument]:
+        """Those whose holdings are not what their transactions come to now; a look, no more."""
+        with reading(self._engine) as connection:
+            traded = [Instrument(key) for key in transactions.instruments(connection)]
+        return [one for some in _portions(traded) for one in self._miscounted(some)]
+
     def end_upkeep(self) -> list[Instrument]:
         """End the upkeep of what nobody has held for longer than the grace; bars stay.
 
-        Who holds what is counted anew before. What is tracked by hand stays tracked.
+        What is held, and by whom, is reckoned anew before. What is tracked by hand stays tracked.
         """
+        self.recount_all()
         return retry.write(self._engine, self._clock, self._end_upkeep)
 
     def _process(self, connection: Connection, limit: int) -> Processed:
@@ -175,13 +192,7 @@ class Events:
             return (), ()
         found = self._positions(connection, touched)
         before = holdings.all_of(connection, touched)
-        told = known.currencies(connection, touched)
-        after = [
-            self._holding(instrument, one, told.get(instrument))
-            for instrument, each in found.items()
-            for one in each
-            if one.held
-        ]
+        after = self._holdings(connection, found)
         holdings.replace_all(connection, before, after)
         pairs = sorted({one.pair for one in (*before, *after) if one.pair is not None})
         needs = holdings.needs(connection, dict.fromkeys((*touched, *pairs)))
@@ -198,6 +209,22 @@ class Events:
                 counted[Instrument(one.transaction.instrument)].append(one.transaction)
         splits = known.splits(connection, touched)
         return {one: positions(one, counted.get(one, ()), splits.get(one, ())) for one in touched}
+
+    def _miscounted(self, some: Sequence[Instrument]) -> list[Instrument]:
+        with reading(self._engine) as connection:
+            before = holdings.all_of(connection, some)
+            after = self._holdings(connection, self._positions(connection, some))
+        return sorted({one.instrument for one in {*before} ^ {*after}})
+
+    def _holdings(self, connection: Connection, found: _Positions) -> list[Holding]:
+        """The rows that these positions come to."""
+        told = known.currencies(connection, found)
+        return [
+            self._holding(instrument, one, told.get(instrument))
+            for instrument, each in found.items()
+            for one in each
+            if one.held
+        ]
 
     def _holding(self, instrument: Instrument, one: Position, told: str | None) -> Holding:
         """The row of a position, ``told`` being the currency that a provider told."""
@@ -242,6 +269,11 @@ class Events:
         ]
         tracking.end(connection, over, now)
         return sorted(over)
+
+
+def _portions(whole: Sequence[Instrument]) -> Iterator[Sequence[Instrument]]:
+    for first in range(0, len(whole), _LIMIT):
+        yield whole[first : first + _LIMIT]
 
 
 def _ever(need: Need, each: Iterable[Position]) -> Need:

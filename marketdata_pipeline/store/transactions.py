@@ -92,6 +92,13 @@ def of_instruments(connection: Connection, spellings: Iterable[str]) -> list[Rec
     return [_recorded(row) for row in connection.execute(wanted)]
 
 
+def instruments(connection: Connection) -> list[str]:
+    """The keys of all instruments of which a transaction was looked at and not rejected."""
+    seen = _ROW.processed_at.is_not(None), _ROW.rejected.is_(None)
+    wanted = select(_ROW.instrument).distinct().where(*seen).order_by(_ROW.instrument)
+    return [_text(one) for one in connection.execute(wanted).scalars()]
+
+
 def mark_processed(connection: Connection, clock: Clock, ids: Collection[int]) -> None:
     """Note that what follows from these rows is done."""
     if ids:

@@ -64,13 +64,14 @@ def queued(stage: Stage) -> list[tuple[str, str, str]]:
 
 
 def record(stage: Stage, ago: timedelta, *, processed: bool = False) -> None:
-    """Have a transaction recorded so long ago."""
+    """Have a transaction recorded so long ago; one that is processed is void."""
     now = to_micros(stage.world.clock.wall_now())
     at = now - ago // timedelta(microseconds=1)
     row = {
-        "external_id": f"{ago}", "portfolio": "p", "instrument": "AAPL", "side": "buy",
-        "quantity": 1.0, "executed_at": at, "recorded_at": at,
-        "processed_at": now if processed else None,
+        "external_id": f"{ago}", "portfolio": "p", "side": "buy",
+        "instrument": "IBM" if processed else "AAPL", "quantity": 1.0,
+        "executed_at": at, "recorded_at": at,
+        "processed_at": now if processed else None, "voided_at": now if processed else None,
     }  # fmt: skip
     with stage.world.home.engine.begin() as connection:
         connection.execute(insert(transactions), [row])
@@ -171,6 +172,17 @@ def test_transactions_that_nobody_processes_are_told_of(
     assert isinstance(ticked(stage, hourly_check), dg.RunRequest)
     assert done(stage, neglected_check)["unprocessed"] == 1
     assert "1 transactions are not processed, the oldest since " in capfd.readouterr().err
+
+
+def test_what_a_refresh_told_of_has_holdings_reckoned_anew(stage: Stage) -> None:
+    record(stage, timedelta(days=3), processed=True)
+    assert isinstance(ticked(stage, hourly_check), dg.SkipReason)
+    with stage.world.home.engine.begin() as connection:  # as if it came to another number now
+        connection.execute(update(transactions).values(voided_at=None))
+    assert isinstance(ticked(stage, hourly_check), dg.RunRequest)
+    assert done(stage, neglected_check)["recounted"] == 1
+    assert queued(stage)[0][0] == "IBM"
+    assert isinstance(ticked(stage, hourly_check), dg.SkipReason)
 
 
 def test_the_cleanup_removes_what_was_completed_long_ago(stage: Stage) -> None:

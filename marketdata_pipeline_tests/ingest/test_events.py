@@ -405,6 +405,36 @@ def test_a_split_leaves_a_rest_of_what_was_sold(
     assert (standing(engine).holders, standing(engine).released_at) == (1, None)
 
 
+def test_upkeep_does_not_end_where_a_refresh_told_of_a_split_that_left_a_rest(
+    events: Events, engine: Engine, store: BarStore
+) -> None:
+    do(events, told("1", BUY, 10, "2020-01-02"), told("2", SELL, 10, "2021-01-04"))
+    with_split(store, "2020-08-31")
+    release(engine, 31 * DAY)
+    assert events.end_upkeep() == []
+    assert held(engine) == [Holding("main", AAPL, 30, day("2020-01-02"))]
+    found = standing(engine)
+    assert (found.holders, found.released_at, found.untracked_at) == (1, None, None)
+
+
+def test_all_are_reckoned_anew_and_only_what_changed_is_written(
+    events: Events, engine: Engine, store: BarStore
+) -> None:
+    many = [told(f"{at}", BUY, 1, "2020-01-02", f"W{at}") for at in range(1200)]
+    events.record([told("a", BUY, 10, "2020-01-02", "aapl"), *many])
+    while events.process().left:
+        pass
+    events.record([told("later", BUY, 1, "2020-01-02", "MSFT")])
+    with writing(engine):  # a look disturbs nobody
+        assert events.recount_all() == []
+    with_split(store, "2020-08-31")
+    assert events.miscounted() == [AAPL]
+    assert events.recount_all() == [AAPL]
+    assert events.miscounted() == []
+    assert held(engine)[0] == Holding("main", AAPL, 40, day("2020-01-02"))
+    assert len(held(engine)) == 1201
+
+
 def test_what_was_oversold_only_for_want_of_a_split_is_released(
     events: Events, engine: Engine, store: BarStore
 ) -> None:
