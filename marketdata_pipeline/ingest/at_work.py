@@ -148,7 +148,13 @@ def at_work(queue: Queue, claims: Collection[Claim], run_id: str) -> Iterator[At
     Raises:
         StoreError: the catalog does not answer.
     """
-    rows = queue.start(claims, run_id)
+    with at_rows(queue, queue.start(claims, run_id), run_id) as work:
+        yield work
+
+
+@contextmanager
+def at_rows(queue: Queue, rows: Sequence[Backfill], run_id: str) -> Iterator[AtWork]:
+    """The same for rows that the run has begun."""
     work = AtWork(queue, rows)
     with _renewed(queue, run_id) if rows else _nothing():
         try:

@@ -1,7 +1,8 @@
 """The queue of backfills: who wants one puts it in, who does them takes them out by the batch.
 
 Not here: what a run does with its batch (at_work), the statements (store.backfills, launches).
-A row is asked of a run, begun by it and concluded, each in a transaction of its own. Whatever dies
+A row is asked of a run, begun by it and concluded, each in a transaction of its own; a worker asks
+nobody, it takes what it begins. Whatever dies
 between two of them, the row is begun again: a run that was asked for and that none has begun is
 asked for anew, by the same key at first, and a run that says nothing more loses its rows.
 """
@@ -156,8 +157,8 @@ class Queue:
 
         return self._write(asked)
 
-    def take(self, at_most: int, *, urgent: int | None = None) -> Batch | None:
-        """Rows for a run of the caller's own, of one urgency, that no other run was asked for.
+    def take(self, at_most: int, run_id: str, *, urgent: int | None = None) -> list[Backfill]:
+        """Begin, in a run of the caller's own, with rows of one urgency that no other is asked for.
 
         ``urgent``: so many where they are urgent, which leaves some to others; None: as many.
         """
@@ -167,11 +168,10 @@ class Queue:
             found = [one for one in found if one.priority is found[0].priority]
             if found and found[0].priority is Priority.URGENT:
                 found = found[:urgent]
-            launches.ask(connection, self.clock, {one.id: str(found[0].claim) for one in found})
-            return found
+            claims = [one.claim for one in found]
+            return launches.start(connection, self.clock, claims, run_id, self.lease)
 
-        rows = self._write(taken)
-        return Batch(str(rows[0].claim), tuple(rows)) if rows else None
+        return self._write(taken)
 
     def until_due(self) -> timedelta | None:
         """How long until a row can be taken; 0: one can be now; None: none is waiting."""

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from marketdata_pipeline.domain.backfill import Backfill
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.governor.waits import Waits
-from marketdata_pipeline.ingest.at_work import Part, at_work
+from marketdata_pipeline.ingest.at_work import Part, at_rows
 from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.progress import Leftover, Progress, RunLog, SeriesDone
-from marketdata_pipeline.ingest.queue import Batch, Queue
+from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.runs import batches
 from marketdata_pipeline.ingest.update import Updater
 
@@ -97,9 +98,9 @@ class Worker:
             pass
         self.queue.free_lost()
         self._tend_daily()
-        batch = self.queue.take(MOST, urgent=self.updater.at_once)
-        if batch is not None:
-            return self._do(batch)
+        rows = self.queue.take(MOST, self._run_id, urgent=self.updater.at_once)
+        if rows:
+            return self._do(rows)
         news = self._next_news()
         return self._told(len(news), self._update(news)) if news else None
 
@@ -113,11 +114,11 @@ class Worker:
         """Sleep for five seconds, whatever the queue holds."""
         self.queue.clock.sleep(_LONGEST_WAIT.total_seconds())
 
-    def _do(self, batch: Batch) -> Done:
+    def _do(self, rows: Sequence[Backfill]) -> Done:
         def update(part: Part) -> Generator[Outcome]:
             return self._update(part.series, part.wanted, part.priority)
 
-        with at_work(self.queue, batch.claims, self._run_id) as work:
+        with at_rows(self.queue, rows, self._run_id) as work:
             outcomes = work.updates(update, self.queue.clock.market_now())
             done = self._told(len(work.series), outcomes)
             self.events.recount(work.done)  # splits and currencies are known now

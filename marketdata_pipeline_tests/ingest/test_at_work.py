@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MarketDataError, StoreError
 from marketdata_pipeline.ingest.at_work import THREAD, Part, at_work, parts
 from marketdata_pipeline.ingest.outcome import Outcome
-from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.ingest.queue import Queue, Room
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline_tests.fakes import FrozenClock, Lines
 from marketdata_pipeline_tests.ingest.test_after import ROW
@@ -162,9 +162,8 @@ def test_after_an_exception_the_rest_is_begun_again_at_once(queue: Queue) -> Non
     with pytest.raises(ZeroDivisionError):
         _run(queue, claims, update)
     assert _said(queue) == [("completed", None), ("pending", "lost"), ("pending", "lost")]
-    again = queue.take(9)
-    assert again is not None
-    assert [str(one) for one in again.claims] == ["2:1", "3:1"]
+    again = queue.take(9, "another")
+    assert [str(one.claim) for one in again] == ["2:1", "3:1"]
 
 
 def test_a_run_that_breaks_off_each_time_is_begun_less_often(
@@ -174,11 +173,11 @@ def test_a_run_that_breaks_off_each_time_is_begun_less_often(
     for number in range(2):
         with pytest.raises(ZeroDivisionError):
             _run(queue, claims, Scripted(breaks={Series(A, D1): ZeroDivisionError()}))
-        batch = queue.take(1)
-        assert (batch is None) is (number == 1)
-        claims = [] if batch is None else batch.claims
+        batches = queue.ask(Room(urgent=0, mass=1))
+        assert len(batches) == 1 - number
+        claims = batches[0].claims if batches else []
     pass_time(queue.engine, clock, timedelta(minutes=6))
-    assert queue.take(1) is not None
+    assert queue.take(1, "another")
 
 
 @pytest.mark.parametrize("told", [KeyboardInterrupt, SystemExit])
@@ -189,7 +188,7 @@ def test_a_run_that_is_told_to_end_gives_the_rest_back(
     with pytest.raises(told):
         _run(queue, claims, Scripted(breaks={Series(B, D1): told()}))
     assert _said(queue) == [("completed", None), ("pending", "not_done")]
-    assert queue.take(1) is not None
+    assert queue.take(1, "another")
 
 
 def test_what_went_wrong_before_the_run_ended_counts(queue: Queue) -> None:
@@ -198,7 +197,7 @@ def test_what_went_wrong_before_the_run_ended_counts(queue: Queue) -> None:
     with pytest.raises(KeyboardInterrupt):
         _run(queue, claims, update)
     assert _said(queue) == [("pending", "unavailable")]
-    assert queue.take(1) is None
+    assert not queue.take(1, "another")
 
 
 def test_a_block_that_stops_asking_closes_the_update_and_gives_the_rest_back(queue: Queue) -> None:

@@ -215,19 +215,20 @@ def test_a_batch_that_is_never_begun_is_given_up_and_asked_for_anew(
 def test_a_run_of_ones_own_takes_rows_of_one_urgency(queue: Queue) -> None:
     _put(queue, 2, Priority.CATALOG)
     _put(queue, 3, Priority.URGENT)
-    found = [queue.take(2) for _ in range(4)]
-    taken = [[row.priority for row in one.rows] for one in found if one is not None]
+    found = [queue.take(2, f"run {number}") for number in range(4)]
+    taken = [[row.priority for row in one] for one in found]
     urgent, catalog = Priority.URGENT, Priority.CATALOG
-    assert taken == [[urgent] * 2, [urgent], [catalog] * 2]
-    assert found[-1] is None
-    assert queue.ask(ROOM) == [], "a run was asked for them"
+    assert taken == [[urgent] * 2, [urgent], [catalog] * 2, []]
+    assert [one.run_id for one in found[1]] == ["run 1"]
+    assert {one.status for one in all_rows(queue.engine)} == {Status.IN_PROGRESS}, "at once"
+    assert queue.ask(ROOM) == []
 
 
 def test_a_run_of_ones_own_may_leave_urgent_rows_to_others(queue: Queue) -> None:
     _put(queue, 5, Priority.URGENT)
     _put(queue, 5, Priority.CATALOG)
-    found = [queue.take(4, urgent=3) for _ in range(4)]
-    assert [one and len(one.rows) for one in found] == [3, 2, 4, 1]
+    found = [queue.take(4, "run", urgent=3) for _ in range(4)]
+    assert [len(one) for one in found] == [3, 2, 4, 1]
 
 
 def test_a_run_of_ones_own_takes_nothing_that_was_asked_of_another(
@@ -236,7 +237,7 @@ def test_a_run_of_ones_own_takes_nothing_that_was_asked_of_another(
     queue.enqueue(APPLE, [D1])
     queue.ask(ROOM)
     pass_time(queue.engine, clock, queue.launching + MINUTE)
-    assert queue.take(5) is None
+    assert queue.take(5, "run") == []
 
 
 def test_when_the_next_row_is_due_is_known(queue: Queue, clock: FrozenClock) -> None:
@@ -287,7 +288,7 @@ def test_each_kind_of_error_has_its_consequence(
     assert (found.error_category, found.error_message) == (error.category, str(error))
     wait = found.retry_after - now_of(queue.engine, clock)
     assert abs(wait - minutes * MINUTE) < 0.2 * MINUTE
-    assert (queue.take(1) is not None) is (not minutes)
+    assert bool(queue.take(1, "another")) is (not minutes)
 
 
 def test_without_a_turn_it_is_begun_when_one_is_possible(queue: Queue, clock: FrozenClock) -> None:
@@ -297,9 +298,9 @@ def test_without_a_turn_it_is_begun_when_one_is_possible(queue: Queue, clock: Fr
     found = _one(queue, row.id)
     assert (found.status, found.retry_after) == (Status.RATE_LIMITED, at)
     assert (found.attempts, found.setbacks, found.launch) == (0, 0, 1)
-    assert queue.take(1) is None
+    assert queue.take(1, "another") == []
     pass_time(queue.engine, clock, 7 * MINUTE)
-    assert queue.take(1) is not None
+    assert queue.take(1, "another")
 
 
 def test_after_five_failures_of_its_own_it_is_given_up_until_somebody_tries_again(
@@ -310,15 +311,14 @@ def test_after_five_failures_of_its_own_it_is_given_up_until_somebody_tries_agai
         queue.conclude(row, [BROKEN])
         assert _one(queue, row.id).attempts == number + 1
         pass_time(queue.engine, clock, 17 * MINUTE)
-        batch = queue.take(1)
-        assert (batch is None) is (number == 4)
-        if batch is not None:
-            (row,) = queue.start(batch.claims, f"run {number}")
+        taken = queue.take(1, f"run {number}")
+        assert len(taken) == (0 if number == 4 else 1)
+        row = taken[0] if taken else row
     (found,) = queue.rows([Status.FAILED])
     assert (found.id, found.error_message) == (row.id, "cut off")
     assert queue.retry([row.id]) == 1
     assert queue.retry() == 0
-    assert queue.take(1) is not None
+    assert queue.take(1, "another")
 
 
 def test_setbacks_between_attempts_do_not_count_as_such(queue: Queue, clock: FrozenClock) -> None:
@@ -326,9 +326,7 @@ def test_setbacks_between_attempts_do_not_count_as_such(queue: Queue, clock: Fro
     for error in (BROKEN, DOWN, BROKEN, DOWN, DOWN, BROKEN, BROKEN):
         queue.conclude(row, [error])
         pass_time(queue.engine, clock, 41 * MINUTE)
-        batch = queue.take(1)
-        assert batch is not None
-        (row,) = queue.start(batch.claims, "run")
+        (row,) = queue.take(1, "run")
     assert (row.attempts, row.setbacks) == (4, 0)
 
 
@@ -343,9 +341,7 @@ def test_a_lost_lease_frees_the_row_and_the_run_that_lost_it_has_no_say(
     assert len(queue.free_lost()) == 0
     found = _one(queue, row.id)
     assert (found.status, found.launch, found.attempts) == (Status.PENDING, 1, 0)
-    batch = queue.take(1)
-    assert batch is not None
-    (theirs,) = queue.start(batch.claims, "second")
+    (theirs,) = queue.take(1, "second")
     queue.conclude(row, [])
     assert _one(queue, row.id) == theirs
     assert len(log_lines("somebody else is at it by now")) == 1

@@ -87,10 +87,9 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 4))
     def take(self, most: int) -> None:
-        batch = self.queue.take(most)
-        if batch is not None:
-            assert batch.name not in {one.name for one in self.asked}
-            self.asked.append(batch)
+        self.count += 1
+        name = f"run {self.count}"
+        self.runs[name] = self.queue.take(most, name)
 
     @rule(which=st.integers(0))
     def start(self, which: int) -> None:
@@ -160,9 +159,8 @@ class QueueLife(RuleBasedStateMachine):
             if all(one.status in _ENDED for one in all_rows(self.engine)):
                 return
             self.queue.free_lost()
-            while (batch := self.queue.take(10)) is not None:
-                self.count += 1
-                for row in self.queue.start(batch.claims, f"run {self.count}"):
+            while rows := self.queue.take(10, "the last"):
+                for row in rows:
                     self.queue.conclude(row, [])
             self.clock.advance(timedelta(minutes=30))
         raise AssertionError(all_rows(self.engine))

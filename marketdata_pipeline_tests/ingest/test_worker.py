@@ -107,9 +107,7 @@ def test_what_fails_goes_back_and_is_due_later(desk: Desk) -> None:
 
 def test_lost_rows_are_freed(desk: Desk) -> None:
     number = desk.want(KNOWN[0])
-    batch = desk.queue.take(1)
-    assert batch is not None
-    desk.queue.start(batch.claims, "a run that dies")
+    assert desk.queue.take(1, "a run that dies")
     worker = desk.worker()
     if desk.queue.engine.dialect.name == "sqlite":
         for _ in range(2):
