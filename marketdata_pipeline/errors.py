@@ -22,6 +22,7 @@ into these).
     │   └── WriteConflict        another writer came first, again and again: ask again
     ├── ContractViolation        bars that break a hard rule; nothing was written
     └── NotDone                  its run ended before it was begun: ask again; costs no attempt
+        └── CutOff               the same, since too many before it failed: ask again later
 """
 
 from datetime import datetime
@@ -161,3 +162,9 @@ class NotDone(MarketDataError):
     """The run ended before this was begun; the same call goes on from there."""
 
     category = "not_done"
+
+
+class CutOff(NotDone):
+    """So many of a run failed because of their provider that the others were not begun."""
+
+    category = "cut_off"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from marketdata_pipeline.domain.backfill import Backfill, Status
 from marketdata_pipeline.errors import (
     CredentialsRefused,
+    CutOff,
     MarketDataError,
     NotDone,
     RateLimited,
@@ -74,11 +75,12 @@ def passing(error: MarketDataError) -> bool:
 def _is_nobodys(error: MarketDataError) -> bool:
     """Whether it is not the backfill's own fault: it passes, or a person mends it for all.
 
+    That others of its batch failed is such a setback too: begun at once, they would fail again.
     That there is no provider at all for what is wanted does not pass.
     """
     if isinstance(error, Unavailable):
         return bool(error.provider)
-    return isinstance(error, StoreError | CredentialsRefused)
+    return isinstance(error, StoreError | CredentialsRefused | CutOff)
 
 
 def delay(setbacks: int, patience: Patience) -> timedelta:

@@ -10,6 +10,7 @@ from threading import Lock
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.errors import (
     CredentialsRefused,
+    CutOff,
     MalformedReply,
     MarketDataError,
     NotDone,
@@ -52,7 +53,7 @@ class Course:
     until: datetime | None = field(init=False)
     _done: int = 0
     _failed: int = 0
-    _over: str = ""
+    _over: NotDone | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -66,20 +67,22 @@ class Course:
             self._done += 1
             self._failed += blames_provider(error)
             if not self._over and too_many(self._failed, self._done, self.share):
-                self._over = f"not begun, since {self._failed} of {self._done} failed: {error}"
+                told = f"{self._failed} of {self._done} failed"
+                self._over = CutOff(f"not begun, since {told}: {error}")
 
     def stop(self) -> None:
         """Nobody waits for what would come."""
-        self._over = self._over or "not begun, since the run was ended"
+        self._over = self._over or NotDone("not begun, since the run was ended")
 
     def go_on(self) -> None:
         """Pass where the next series may begin.
 
         Raises:
             NotDone: none may; the text says why.
+            CutOff: the same, too many failed.
         """
-        if self._over:
-            raise NotDone(self._over)
+        if self._over is not None:
+            raise type(self._over)(str(self._over))  # one a thread: each has a traceback of its own
         if self.within is None or self.until is None:
             return
         if self.clock.wall_now() >= self.until:

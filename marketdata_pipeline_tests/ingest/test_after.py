@@ -49,6 +49,7 @@ KEY = errors.CredentialsRefused("the key is refused", provider="fmp")
 STORE = errors.StoreError("the disk is full")
 CONFLICT = errors.WriteConflict("others came first")
 ENDED = errors.NotDone("the run ended")
+CUT_OFF = errors.CutOff("10 of 20 failed")
 UNKNOWN = errors.UnknownSymbol("no such symbol", provider="yahoo")
 BROKEN = errors.MalformedReply("cut off", provider="yahoo")
 NONE = errors.Unavailable("no provider serves it")
@@ -78,7 +79,7 @@ def test_of_several_turns_the_last_counts() -> None:
     assert _after([LIMITED, OPEN, LIMITED]).retry_after == OPEN.retry_at
 
 
-@pytest.mark.parametrize("error", [DOWN, SLOW, BLOCKED, KEY, STORE, CONFLICT])
+@pytest.mark.parametrize("error", [DOWN, SLOW, BLOCKED, KEY, STORE, CONFLICT, CUT_OFF])
 def test_what_is_nobodys_fault_costs_no_attempt(error: MarketDataError) -> None:
     found = _after([error], replace(ROW, attempts=4))
     assert (found.status, found.own, found.setback) == (Status.PENDING, False, True)

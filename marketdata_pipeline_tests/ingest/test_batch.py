@@ -121,7 +121,7 @@ def hasty(world: World, at_once: int = 1) -> Updater:
 def test_once_ten_failed_because_of_their_provider_nobody_asks_it_any_more(world: World) -> None:
     many = failing(world, 40)
     found = categories(list(hasty(world).update_many(many, failure_share=0.3)))
-    assert list(found.values()) == ["unavailable"] * 10 + ["not_done"] * 30
+    assert list(found.values()) == ["unavailable"] * 10 + ["cut_off"] * 30
     assert len(world.provider.asked) == 10
 
 

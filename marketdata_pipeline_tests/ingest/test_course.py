@@ -9,6 +9,7 @@ from marketdata_pipeline.errors import (
     Blocked,
     CircuitOpen,
     CredentialsRefused,
+    CutOff,
     MalformedReply,
     MarketDataError,
     NotDone,
@@ -99,7 +100,7 @@ def test_once_too_many_failed_it_stays_over_and_says_why() -> None:
     course.note(DOWN)
     for _ in range(50):
         course.note(None)
-    with pytest.raises(NotDone, match="not begun, since 10 of 30 failed: truth is down"):
+    with pytest.raises(CutOff, match="not begun, since 10 of 30 failed: truth is down"):
         course.go_on()
 
 

@@ -267,6 +267,7 @@ def test_what_is_done_is_completed(queue: Queue) -> None:
         (errors.StoreError("full"), 5, (0, 1)),
         (errors.CredentialsRefused("no", provider="fmp"), 5, (0, 1)),
         (errors.NotDone("ended"), 0, (0, 0)),
+        (errors.CutOff("10 of 20 failed"), 5, (0, 1)),
         (errors.UnknownSymbol("who", provider="yahoo"), 24 * 60, (0, 0)),
         (BROKEN, 2, (1, 0)),
         (errors.ContractViolation("no"), 2, (1, 0)),
