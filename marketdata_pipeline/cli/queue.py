@@ -18,12 +18,13 @@ from marketdata_pipeline.cli.tracking import parse_timeframes
 from marketdata_pipeline.cli.watching import HINT, Every, watched
 from marketdata_pipeline.cli.words import lasting, when
 from marketdata_pipeline.database.home import Home
-from marketdata_pipeline.domain.backfill import Backfill
+from marketdata_pipeline.domain.backfill import Backfill, Status
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.reading.queue import queue_status, read_queue
+from marketdata_pipeline.store.backfills import OPEN
 from marketdata_pipeline.store.backlog import Backlog
 from marketdata_pipeline.store.tracking import Tracking
 
@@ -99,6 +100,21 @@ def retry(
 
 
 @queue.command()
+def drop(
+    context: typer.Context,
+    numbers: Annotated[list[int], typer.Argument(metavar="ID...")],
+) -> None:
+    """Take backfills out of the queue that wait or have failed; what is stored stays."""
+    with state_of(context).opened() as home:
+        for one in numbers:
+            found = _task(home, one)
+            if found.status not in {*OPEN, Status.FAILED}:
+                raise BadInput(f"{one} neither waits nor has failed, it is {found.status}")
+        count = Queue(home.engine, home.clock).drop(numbers)
+    console().print(f"{count} dropped")
+
+
+@queue.command()
 def add(
     context: typer.Context,
     instrument: Annotated[
@@ -160,6 +176,8 @@ def _page(backlog: Backlog) -> RenderableType:
             parts.append(Text(f"{title}  and {of - len(rows):,} others"))
     if backlog.failed:
         parts.append(Text("to try again: marketdata queue retry --all"))
+    if backlog.failed or backlog.unresolved:
+        parts.append(Text("what nobody wants any more: marketdata queue drop ID"))
     return Group(*parts)
 
 

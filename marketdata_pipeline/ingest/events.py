@@ -24,7 +24,15 @@ from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.transaction import Transaction, refusal, refuse_unstorable
 from marketdata_pipeline.ingest.track import Decision, Keeping, decide
 from marketdata_pipeline.logs import get_logger
-from marketdata_pipeline.store import backfills, holdings, identity, known, tracking, transactions
+from marketdata_pipeline.store import (
+    backfills,
+    holdings,
+    identity,
+    known,
+    launches,
+    tracking,
+    transactions,
+)
 from marketdata_pipeline.store.holdings import Holding, Need
 from marketdata_pipeline.store.transactions import Recorded
 
@@ -143,6 +151,7 @@ class Events:
         """End the upkeep of what nobody has held for longer than the grace; bars stay.
 
         What is held, and by whom, is reckoned anew before. What is tracked by hand stays tracked.
+        Rows of the queue that wait for it are removed.
         """
         self.recount_all()
         return retry.write(self._engine, self._clock, self._end_upkeep)
@@ -268,6 +277,7 @@ class Events:
             and one.released_at <= now - self._keeping.grace_after_sale
         ]
         tracking.end(connection, over, now)
+        launches.drop_waiting(connection, over)
         return sorted(over)
 
 

@@ -134,6 +134,10 @@ class Queue:
         """Give failed rows all their attempts again; how many of these there were. None: all."""
         return self._write(lambda one: launches.retry(one, self.clock, ids))
 
+    def drop(self, ids: Collection[int]) -> int:
+        """Remove rows that wait or have failed; how many of these there were."""
+        return self._write(lambda one: launches.drop(one, ids))
+
     def prune(self, kept: timedelta) -> int:
         """Remove what was completed longer ago than that; how many rows those were."""
         return self._write(lambda one: launches.prune(one, self.clock, kept))

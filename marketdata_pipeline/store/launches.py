@@ -25,10 +25,11 @@ from sqlalchemy import (
     update,
 )
 
-from marketdata_pipeline.database.dialect import wall_expression, wall_micros
+from marketdata_pipeline.database.dialect import one_of, wall_expression, wall_micros
 from marketdata_pipeline.database.happening import backfill_queue
 from marketdata_pipeline.domain.backfill import Backfill, Claim, Status
 from marketdata_pipeline.domain.clock import Clock
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import MICROSECOND, from_micros, to_micros
 from marketdata_pipeline.store.backfills import OPEN, backfill_of
 
@@ -241,6 +242,19 @@ def retry(connection: Connection, clock: Clock, ids: Collection[int] | None) -> 
         updated_at=now,
     )  # fmt: skip
     return connection.execute(anew).rowcount
+
+
+def drop(connection: Connection, ids: Collection[int]) -> int:
+    """Remove rows that wait or have failed, a run being asked for them or not; how many."""
+    gone = (_ROW.id.in_(list(ids)), _ROW.status.in_([*OPEN, Status.FAILED]))
+    return connection.execute(delete(backfill_queue).where(*gone)).rowcount
+
+
+def drop_waiting(connection: Connection, instruments: Collection[Instrument]) -> None:
+    """Remove the rows of these instruments that wait: nobody wants them any more."""
+    if instruments:
+        theirs = one_of(connection, _ROW.instrument, [one.key for one in instruments])
+        connection.execute(delete(backfill_queue).where(theirs, _ROW.status.in_(OPEN)))
 
 
 def prune(connection: Connection, clock: Clock, kept: timedelta) -> int:

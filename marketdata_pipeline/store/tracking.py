@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.store import identity
+from marketdata_pipeline.store import identity, launches
 
 _ROW = tracked_instruments.c
 
@@ -85,7 +85,8 @@ class Tracking:
     def remove(self, instrument: Instrument) -> bool:
         """Track an instrument by hand no longer; whether it is tracked no longer at all.
 
-        One that a portfolio holds stays tracked. Bars stay. Nothing happens where it is not
+        One that a portfolio holds stays tracked. Bars stay, and rows of the queue that wait for it
+        are removed. Nothing happens where it is not
         tracked.
         """
 
@@ -96,6 +97,8 @@ class Tracking:
                 return True
             at = None if before.holders else from_micros(wall_micros(connection, self._clock))
             put_standings(connection, [replace(before, by_hand=False, untracked_at=at)])
+            if at is not None:
+                launches.drop_waiting(connection, [instrument])
             return at is not None
 
         return retry.write(self._engine, self._clock, release)

@@ -7,7 +7,7 @@ import pytest
 
 from marketdata_pipeline import errors
 from marketdata_pipeline.database.home import Home
-from marketdata_pipeline.domain.backfill import Status
+from marketdata_pipeline.domain.backfill import Claim, Status
 from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -148,6 +148,23 @@ def test_failed_backfills_are_tried_again_by_id_or_all(queue: Queue, marketdata:
     )
     assert marketdata("queue", "retry", "--all").out == "2 begin again\n"
     assert {one.status for one in queue.rows()} == {Status.PENDING}
+
+
+def test_what_waits_or_has_failed_is_dropped(queue: Queue, marketdata: Terminal) -> None:
+    first, second, third = (
+        queue.enqueue(Instrument(one), [Timeframe.D1], priority=URGENT) for one in ("A", "B", "C")
+    )
+    _fail(queue, errors.UnknownSymbol("who", provider="yahoo"))
+    assert "what nobody wants any more: marketdata queue drop ID" in marketdata("queue").out
+    queue.start([Claim(third, 0)], "run")
+    assert marketdata("queue", "drop", "1", "3").sentence() == (
+        "3 neither waits nor has failed, it is in_progress"
+    )
+    assert marketdata("queue", "drop", "99").sentence() == (
+        "the queue has no 99; see marketdata queue"
+    )
+    assert marketdata("queue", "drop", str(first), str(second)).out == "2 dropped\n"
+    assert [one.id for one in queue.rows()] == [third]
 
 
 def test_status_has_a_line_on_the_queue(queue: Queue, marketdata: Terminal) -> None:

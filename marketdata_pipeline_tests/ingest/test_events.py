@@ -233,6 +233,19 @@ def test_upkeep_ends_after_the_grace_and_a_purchase_begins_anew(
     assert (found.untracked_at, found.released_at, found.holders) == (None, None, 1)
 
 
+def test_with_the_upkeep_of_a_void_purchase_its_waiting_backfill_ends(
+    events: Events, engine: Engine
+) -> None:
+    do(events, told("1", BUY, 1, "2021-03-01"), told("x", BUY, 1, "2021-03-01", "MSFT"))
+    assert len(queue(engine)) == 2
+    assert events.void("main", "1")
+    do(events)
+    assert len(queue(engine)) == 2, "it may be taken back"
+    release(engine, 31 * DAY)
+    assert events.end_upkeep() == [AAPL]
+    assert [str(one.instrument) for one in queue(engine)] == ["MSFT"]
+
+
 def test_what_is_tracked_by_hand_outlives_its_sale(events: Events, engine: Engine) -> None:
     tracking = Tracking(engine, FrozenClock())
     tracking.put(Tracked(AAPL, (Timeframe.D1,)))
@@ -244,8 +257,10 @@ def test_what_is_tracked_by_hand_outlives_its_sale(events: Events, engine: Engin
     do(events, told("2", SELL, 1, "2022-03-01"))
     release(engine, 99 * DAY)
     assert events.end_upkeep() == []
+    assert len(queue(engine)) == 1
     assert tracking.remove(AAPL)
     assert tracking.get(AAPL) is None
+    assert queue(engine) == []
 
 
 def test_tracking_by_hand_changes_nothing_of_who_holds_it(events: Events, engine: Engine) -> None:

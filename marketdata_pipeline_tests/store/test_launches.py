@@ -340,6 +340,29 @@ def test_failed_rows_get_all_their_attempts_again(rows: Rows) -> None:
     assert rows.get(second.id).status is Status.PENDING
 
 
+def test_what_waits_or_has_failed_can_be_dropped_and_nothing_else(rows: Rows) -> None:
+    waiting, asked, put_off, failed, begun, done, other = rows.put(*many(7, WISH))
+    rows.ask(asked)
+    rows.conclude(put_off, After(Status.RATE_LIMITED))
+    rows.conclude(failed, After(Status.FAILED, own=True))
+    rows.start(begun.claim)
+    rows.conclude(done, After(Status.COMPLETED))
+    with writing(rows.engine) as connection:
+        ids = [one.id for one in (waiting, asked, put_off, failed, begun, done)]
+        assert launches.drop(connection, ids) == 4
+    assert [one.id for one in all_rows(rows.engine)] == [begun.id, done.id, other.id]
+    assert rows.start(asked.claim) == []
+
+
+def test_the_waiting_rows_of_an_instrument_can_be_dropped(rows: Rows) -> None:
+    waiting, begun, other = rows.put(*many(3, WISH))
+    rows.start(begun.claim)
+    with writing(rows.engine) as connection:
+        launches.drop_waiting(connection, [])
+        launches.drop_waiting(connection, [waiting.instrument, begun.instrument])
+    assert [one.id for one in all_rows(rows.engine)] == [begun.id, other.id]
+
+
 def test_only_what_was_completed_long_ago_is_removed(
     rows: Rows, engine: Engine, clock: FrozenClock
 ) -> None:
