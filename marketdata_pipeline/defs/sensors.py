@@ -29,7 +29,7 @@ _URGENT = 2
 """Urgent runs at once: each starts a process, which takes some seconds of a core."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _SILENT = timedelta(minutes=30)
-_PROCESSING = 3.0
+_PROCESSING = 2.0
 """Seconds of a tick after which no further transactions are taken."""
 _TIER = "marketdata/tier"
 _OWN = {"dagster/max_retries": "0"}
@@ -61,6 +61,8 @@ def transaction_sensor(
                 break
         if not seen:
             return dg.SkipReason("no new transaction")
+        if done.left:  # their turn is next; the other sensor sees to what is queued
+            return _result(context.instance, [], tracked)
         room = Room(_room(context.instance).urgent, mass=0)
         return _result(context.instance, opened.queue.ask(room, again=False), tracked)
 
