@@ -147,7 +147,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_request_is_begun_again(
     SystemClock().sleep(1.0)
     assert _stored(home, one) == 0
     _kill_runs(running)
-    assert requests.post(url, json=[], timeout=5).ok
+    assert requests.delete(url, timeout=5).ok
     assert _completed_once(home, one)["launch"] >= 1
 
 
