@@ -28,6 +28,8 @@ _NO_LIMIT = 100
 _URGENT = 2
 """Urgent runs at once: each starts a process, which takes some seconds of a core."""
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_FEW_KEYS = 50
+"""The daemon asks its database for each key that a tick adds: thousands take it a minute."""
 _SILENT = timedelta(minutes=30)
 _PROCESSING = 2.0
 """Seconds of a tick after which no further transactions are taken."""
@@ -160,6 +162,9 @@ def _result(
         *(str(row.instrument) for one in asked for row in one.rows),
     ]
     fresh = [one for one in dict.fromkeys(wanted) if one not in known]
+    if len(fresh) > _FEW_KEYS:
+        instance.add_dynamic_partitions(INSTRUMENTS, fresh)
+        fresh = []
     return dg.SensorResult(
         run_requests=[_request(one) for one in asked],
         dynamic_partitions_requests=[KEYS.build_add_request(fresh)] if fresh else [],

@@ -90,6 +90,17 @@ def test_partition_keys_that_dagster_does_not_know_are_added_with_the_run(stage:
     assert list(added.partition_keys) == ["NVDA"]
 
 
+def test_many_keys_at_once_are_added_in_one_go(stage: Stage) -> None:
+    names = [f"A{number}" for number in range(90)]
+    stage.queue.enqueue_all(
+        [Wanted(Instrument.parse(one), (D1,), priority=Priority.CATALOG) for one in names]
+    )
+    found = _tick(stage)
+    assert isinstance(found, dg.SensorResult)
+    assert not found.dynamic_partitions_requests
+    assert set(names) <= set(stage.instance.get_dynamic_partitions("instruments"))
+
+
 def test_mass_work_is_a_run_by_the_config_door_in_the_tier_that_is_bounded(stage: Stage) -> None:
     _want(stage, "AAPL", "MSFT", priority=Priority.CATALOG)
     (request,) = _requests(stage)
