@@ -20,7 +20,7 @@ from statistics import quantiles
 from _bought import BOUGHT, Purchase, Shopping, new_ones
 from _deployed import Stack, own_server, stack
 from _report import Figure, Options, options, report
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from marketdata_pipeline.assembly import assemble
 from marketdata_pipeline.config import load_settings
@@ -202,9 +202,9 @@ def _longest_ticks(place: Place, since: float) -> dict[str, float]:
     return longest
 
 
-def _scalar(place: Place, statement: object) -> int:
+def _scalar(place: Place, statement: TextClause) -> int:
     with place.home.engine.connect() as connection:
-        return int(connection.execute(statement).scalar_one())  # type: ignore[call-overload]
+        return int(connection.execute(statement).scalar_one())
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> None:
