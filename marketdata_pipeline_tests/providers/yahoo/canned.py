@@ -8,7 +8,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -160,5 +160,6 @@ def _send(handler: BaseHTTPRequestHandler, reply: Canned) -> None:
     if reply.length is Length.CHUNKED:
         end = b"" if reply.cut else b"0\r\n\r\n"
         sent = b"%x\r\n%b\r\n%b" % (len(sent), sent, end)
-    handler.wfile.write(sent)
+    with suppress(BrokenPipeError, ConnectionResetError):  # who asked had enough of waiting
+        handler.wfile.write(sent)
     handler.close_connection = reply.cut is not None or reply.length is not Length.TOLD
