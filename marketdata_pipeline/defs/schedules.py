@@ -141,8 +141,7 @@ def weekly_maintenance(
     context: dg.ScheduleEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run, unless one is still under way."""
-    unfinished = dg.RunsFilter(job_name=store_maintenance.name, statuses=UNFINISHED)
-    if context.instance.get_runs_count(unfinished):
+    if is_under_way(context, store_maintenance.name):
         yield dg.SkipReason("a run of store_maintenance is still under way")
         return
     yield dg.RunRequest()
@@ -161,8 +160,7 @@ def health_refresh(
     context: dg.ScheduleEvaluationContext, governor: dg.ResourceParam[GovernorResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One look, where there is news."""
-    unfinished = dg.RunsFilter(job_name=health_update.name, statuses=UNFINISHED)
-    if context.instance.get_runs_count(unfinished):
+    if is_under_way(context, health_update.name):
         yield dg.SkipReason("the last look is still under way")
         return
     with failing_clearly(), governor.opened() as gates:
@@ -206,6 +204,12 @@ def _under_way(context: dg.ScheduleEvaluationContext, name: str) -> bool:
     """Whether a run of the same schedule is unfinished: they never pile up."""
     tags = {"dagster/schedule_name": name}
     return bool(context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=tags)))
+
+
+def is_under_way(context: dg.ScheduleEvaluationContext, job: str) -> bool:
+    """Whether a run of the job is unfinished, whoever started it."""
+    unfinished = dg.RunsFilter(job_name=job, statuses=UNFINISHED)
+    return bool(context.instance.get_runs_count(unfinished))
 
 
 def _runs(series: Sequence[Series], tags: Mapping[str, str]) -> Iterator[dg.RunRequest]:

@@ -12,7 +12,7 @@ import dagster as dg
 from marketdata_pipeline.defs.maintenance import UPKEEP
 from marketdata_pipeline.defs.partitions import series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
-from marketdata_pipeline.defs.schedules import UNFINISHED
+from marketdata_pipeline.defs.schedules import UNFINISHED, is_under_way
 from marketdata_pipeline.defs.times import Times
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
@@ -76,8 +76,7 @@ def hourly_check(
     context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run, where there is something to do or to tell."""
-    unfinished = dg.RunsFilter(job_name=neglected_check.name, statuses=UNFINISHED)
-    if context.instance.get_runs_count(unfinished):
+    if is_under_way(context, neglected_check.name):
         yield dg.SkipReason("the last check is still under way")
         return
     with failing_clearly(), pipeline.opened() as opened:
@@ -143,8 +142,7 @@ def weekly_cleanup(times: Times) -> dg.ScheduleDefinition:
     def clean(
         context: dg.ScheduleEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        unfinished = dg.RunsFilter(job_name=events_cleanup.name, statuses=UNFINISHED)
-        if context.instance.get_runs_count(unfinished):
+        if is_under_way(context, events_cleanup.name):
             yield dg.SkipReason("the last cleanup is still under way")
             return
         yield dg.RunRequest()
