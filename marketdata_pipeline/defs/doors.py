@@ -108,9 +108,14 @@ def config_of(claims: Sequence[Claim]) -> dict[str, object]:
 
 def claims_in(config: object) -> list[Claim]:
     """The claims in a run's config; none where it has none."""
-    for name in ("ops", "ohlcv", "config", "queue"):
+    return _claims(given(config, "queue"))
+
+
+def given(config: object, key: str) -> list[str]:
+    """A list in the config that a run gives the asset; empty where it gives none."""
+    for name in ("ops", "ohlcv", "config", key):
         config = config.get(name) if isinstance(config, dict) else None
-    return _claims(config) if isinstance(config, list) else []
+    return config if isinstance(config, list) else []
 
 
 def _claims(spelled: Sequence[str]) -> list[Claim]:

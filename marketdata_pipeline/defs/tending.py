@@ -4,11 +4,11 @@ Not here: what nobody sees to (ingest.neglected), the queue, what looks after th
 (maintenance), the times (times).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from marketdata_pipeline.defs.doors import given
 from marketdata_pipeline.defs.maintenance import UPKEEP
 from marketdata_pipeline.defs.partitions import series_of
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
@@ -163,14 +163,9 @@ def series_in_runs(instance: dg.DagsterInstance) -> set[Series]:
     unfinished = dg.RunsFilter(statuses=UNFINISHED)
     keys = set[str]()
     for run in instance.get_runs(filters=unfinished, limit=_MOST_RUNS):
-        keys.update(_configured(run.run_config))
+        keys.update(given(run.run_config, "series"))
         keys.update(filter(None, [run.tags.get(_PARTITION)]))
     return {one for key in keys for one in _parsed(key)}
-
-
-def _configured(config: Mapping[str, Any]) -> list[str]:
-    given = config.get("ops", {}).get("ohlcv", {}).get("config", {})
-    return list(given.get("series", ()))
 
 
 def _parsed(key: str) -> list[Series]:
