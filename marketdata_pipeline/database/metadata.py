@@ -1,7 +1,7 @@
 """The catalog's tables. Instants are microseconds since 1970-01-01T00:00Z in 64 bits.
 
-Not here: those of requests and turns (governing) and of events (happening), and how a database
-gets from one revision of them to the next (migrations).
+Not here: those of requests and turns (governing), of events (happening), of doubt (doubting), and
+how a database gets from one revision of them to the next (migrations).
 Ids are AUTOINCREMENT: SQLite gives the id of a deleted last row to the next one otherwise, and
 whoever remembered the old id would then change a stranger's row. Each reference has an index: both
 databases look for those who refer to a row before it is deleted, one row at a time.
@@ -23,14 +23,14 @@ from sqlalchemy import (
     text,
 )
 
-from marketdata_pipeline.database import happening
+from marketdata_pipeline.database import doubting
 from marketdata_pipeline.database.columns import count, micros, ref, row_id, string
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision, oldest first; the last is the one that this code works with."""
 
-metadata = happening.transactions.metadata
-"""With the tables of all three modules."""
+metadata = doubting.quarantine.metadata
+"""With the tables of all four modules."""
 
 home = Table(
     "home",
@@ -207,9 +207,15 @@ coverage = Table(
     string("kind"),
     micros("recheck_at", nullable=True),
     Column("tries", Integer, nullable=False, server_default="0"),
+    micros("since", nullable=True),  # market time at which a hole was first seen
     CheckConstraint('start < "end"', name="span"),
-    CheckConstraint("kind IN ('answered', 'hole', 'out_of_depth')", name="kind"),
-    CheckConstraint("kind <> 'hole' OR recheck_at IS NOT NULL", name="recheck"),
+    CheckConstraint(
+        "kind IN ('answered', 'provisional', 'hole', 'no_trade', 'out_of_depth')", name="kind"
+    ),
+    CheckConstraint(
+        "kind NOT IN ('hole', 'provisional') OR recheck_at IS NOT NULL", name="recheck"
+    ),
+    Index("ix_coverage_kind", "kind", "start"),
 )
 
 actions = Table(

@@ -36,21 +36,34 @@ RECHECK_AFTER = (
 
 
 class SpanKind(Enum):
-    """What is known of a covered range."""
+    """What is known of a covered range.
+
+    Provisional is what was answered before its settlement: it is due again at ``recheck_at``. No
+    trade is what the calendar expects, the provider answered without, and is asked no more.
+    """
 
     ANSWERED = "answered"
+    PROVISIONAL = "provisional"
     HOLE = "hole"
+    NO_TRADE = "no_trade"
     OUT_OF_DEPTH = "out_of_depth"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A covered range; a hole says when it counts as missing again, and how often it was tried."""
+    """A covered range.
+
+    Attributes:
+        recheck_at: when a hole or a provisional range counts as missing again.
+        tries: how often a hole was asked again.
+        since: market instant at which a hole was first seen; None: before that was noted.
+    """
 
     within: TimeRange
     kind: SpanKind
     recheck_at: datetime | None = None
     tries: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

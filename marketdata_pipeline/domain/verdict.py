@@ -1,9 +1,12 @@
-"""What a quality rule says of a series.
+"""What is said of bars: a rule's verdict on a series, and what exactly is odd.
 
-Not here: the rules.
+Not here: the rules (quality), and what follows (ingest, alerts).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from marketdata_pipeline.domain.ranges import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +16,20 @@ class Verdict:
     passed: bool
     score: float
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd about a range of bars.
+
+    Attributes:
+        rule: the name of the rule or detector that says so.
+        within: the labels that are concerned.
+        detail: one sentence for a person, with the numbers.
+        evidence: the numbers by name, as JSON can hold them.
+    """
+
+    rule: str
+    within: TimeRange
+    detail: str
+    evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)

@@ -108,6 +108,7 @@ def spans_of(rows: Iterable[Row[*tuple[Any, ...]]]) -> Coverage:
                 SpanKind(row.kind),
                 None if row.recheck_at is None else from_micros(row.recheck_at),
                 row.tries,
+                None if row.since is None else from_micros(row.since),
             )
             for row in rows
         )
@@ -154,6 +155,7 @@ def _span_row(span: Span, series_id: int) -> dict[str, object]:
         "kind": span.kind.value,
         "recheck_at": None if span.recheck_at is None else to_micros(span.recheck_at),
         "tries": span.tries,
+        "since": None if span.since is None else to_micros(span.since),
     }
 
 

@@ -125,6 +125,31 @@ _BACKFILL = {
     "error_category": "timeout", "error_message": "it did not answer", "created_at": 5,
     "updated_at": 6, "completed_at": None,
 }  # fmt: skip
+_QUARANTINED = {
+    "series_id": 1, "status": "held", "reason": "level_shift", "detail": "100 times as high",
+    "evidence": '{"ratio": 100.0}', "fingerprint": "a1", "times": 2, "provider": "yahoo",
+    "origin": "simulator:recorded", "window_start": 0, "window_end": 2**53 + 1,
+    "currency": "GBp", "market_at": 1, "fetched_at": 2, "run_id": "run", "rows": 1,
+    "first_ts": 3, "last_ts": 3, "data": bytes(range(256)), "checksum": "b2", "actions": "[]",
+    "held_at": 4, "seen_at": 5, "decided_at": None, "decided_why": None,
+}  # fmt: skip
+_INCIDENT = {
+    "kind": "outage", "status": "open", "calendar": "XNYS", "sessions": "2026-07-24,2026-07-28",
+    "timeframes": "1h,1d", "affected": 500, "lacking": 499, "expected": 520,
+    "detail": "two sessions", "opened_at": 2**53 + 1, "probed_at": None, "probe_at": 5,
+    "changed_at": 6, "closed_at": None, "outcome": None,
+}  # fmt: skip
+_ACTION_CHANGE = {
+    "instrument_id": 1, "kind": "split", "reason": "restated", "old_ex_date": "2020-08-28",
+    "old_numerator": "4", "old_denominator": "1", "new_ex_date": "2020-08-31",
+    "new_numerator": "4" * 40, "new_denominator": "1", "provider": "yahoo", "origin": "yahoo",
+    "detail": "three days later", "recorded_at": 2**53 + 1,
+}  # fmt: skip
+_ALERT = {
+    "key": "incident:1", "kind": "incident", "severity": "warning", "title": "XNYS", "body": "…",
+    "weight": 1 / 3, "raised_at": 1, "seen_at": 2**53 + 1, "told_at": None, "ended_at": None,
+    "ended_told_at": None, "attempts": 1, "retry_at": 7,
+}  # fmt: skip
 ROWS: dict[str, list[dict[str, Any]]] = {
     "home": [
         {"id": 1, "mode": "replay", "history": "recorded", "market_start": 10, "wall_start": 20}
@@ -184,6 +209,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "coverage": [
         {"series_id": 1, "start": 0, "end": 5, "kind": "hole", "recheck_at": 9, "tries": 1}
+        | {"since": 2**53 + 1}
     ],
     "actions": [
         {"instrument_id": 1, "ex_date": "2020-08-31", "kind": "split", "numerator": "4" * 40}
@@ -197,6 +223,32 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         | {"detail": ""},
     ],
     "restatements": [{"id": 1, **_RESTATEMENT}],
+    "quarantine": [
+        {"id": 1, **_QUARANTINED},
+        {"id": 3, **_QUARANTINED, "fingerprint": "c3", "status": "dropped", "rows": 0}
+        | {"first_ts": None, "last_ts": None, "data": None, "decided_at": 8, "decided_why": "no"},
+    ],
+    "incidents": [
+        {"id": 1, **_INCIDENT},
+        {"id": 2, **_INCIDENT, "status": "closed", "closed_at": 9, "outcome": "healed"},
+    ],
+    "closures": [
+        {"calendar": "XHKG", "session": "2023-09-08", "opens": None, "closes": None}
+        | {"reason": "typhoon", "evidence": "none of 40 series has it", "made_at": 2**53 + 1},
+    ],
+    "action_changes": [
+        {"id": 1, **_ACTION_CHANGE},
+        {"id": 4, **_ACTION_CHANGE, "old_ex_date": None, "old_numerator": None}
+        | {"old_denominator": None, "reason": "late"},
+    ],
+    "reports": [
+        {"id": 1, "series_id": 1, "judged_at": 4, "market_at": 2**53 + 1, "run_id": None}
+        | {"is_valid": False, "score": 1 / 3, "report": '{"gaps": []}'},
+    ],
+    "alerts": [
+        {"id": 1, **_ALERT},
+        {"id": 2, **_ALERT, "ended_at": 8, "told_at": 3},
+    ],
     "retired_files": [{"path": FILE, "retired_at": 3}],
 }
 """Values that a copy could spoil: wide numbers, fractions, bytes, letters, gaps between ids."""
@@ -211,7 +263,7 @@ def fill(connection: Connection, revision: str) -> None:
         rows = [{name: row[name] for name in table.c.keys()} for row in ROWS[table.name]]  # noqa: SIM118
         connection.execute(insert(table), rows)
         if table.name in tables.counted:
-            named = {one: "GONE" for one in ("key", "external_id") if one in table.c}
+            named = {one: "GONE" for one in ("key", "external_id", "fingerprint") if one in table.c}
             gone = {**rows[-1], "id": GIVEN, **named}
             connection.execute(insert(table), [gone])
             if connection.dialect.name == "postgresql":

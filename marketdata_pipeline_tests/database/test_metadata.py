@@ -4,6 +4,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, ForeignKey, Table, delete, insert, text
 
+from marketdata_pipeline.database.doubting import (
+    action_changes,
+    alerts,
+    closures,
+    incidents,
+    quarantine,
+    reports,
+)
 from marketdata_pipeline.database.engine import open_engine, writing
 from marketdata_pipeline.database.governing import budgets, flights, governor, meters, requests
 from marketdata_pipeline.database.happening import backfill_queue, transactions
@@ -93,6 +101,34 @@ BACKFILL = {
     "instrument": "AAPL", "timeframes": "1d", "status": "pending", "priority": 0,
     "retry_after": 0, "attempts": 0, "setbacks": 0, "launch": 0, "created_at": 1, "updated_at": 1,
 }  # fmt: skip
+QUARANTINED = {
+    "series_id": 1, "status": "held", "reason": "level_shift", "detail": "x", "evidence": "{}",
+    "fingerprint": "a", "times": 1, "provider": "yahoo", "origin": "yahoo", "window_start": 0,
+    "window_end": 1, "market_at": 1, "fetched_at": 1, "rows": 1, "first_ts": 0, "last_ts": 0,
+    "data": b"x", "checksum": "c", "actions": "[]", "held_at": 1, "seen_at": 1,
+}  # fmt: skip
+INCIDENT = {
+    "kind": "outage", "status": "open", "calendar": "XNYS", "sessions": "2026-07-24",
+    "timeframes": "1d", "affected": 5, "lacking": 5, "expected": 9, "detail": "x",
+    "opened_at": 1, "changed_at": 1,
+}  # fmt: skip
+CLOSURE = {
+    "calendar": "XHKG", "session": "2023-09-08", "reason": "typhoon", "evidence": "x",
+    "made_at": 1,
+}  # fmt: skip
+CHANGE = {
+    "instrument_id": 1, "kind": "split", "reason": "late", "new_ex_date": "2020-08-31",
+    "new_numerator": "4", "new_denominator": "1", "provider": "yahoo", "origin": "yahoo",
+    "detail": "x", "recorded_at": 1,
+}  # fmt: skip
+REPORT = {
+    "series_id": 1, "judged_at": 1, "market_at": 1, "is_valid": True, "score": 1.0,
+    "report": "{}",
+}  # fmt: skip
+ALERT = {
+    "key": "daemon", "kind": "health", "severity": "critical", "title": "x", "body": "x",
+    "weight": 0.0, "raised_at": 1, "seen_at": 1, "attempts": 0,
+}  # fmt: skip
 CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (home, LIVE, {"id": 2}),
     (home, LIVE, {"mode": "both"}),
@@ -148,6 +184,22 @@ CANNOT_BE: list[tuple[Table, Mapping[str, Any], Mapping[str, Any]]] = [
     (backfill_queue, BACKFILL, {"start": 5, "end": 5}),
     (backfill_queue, BACKFILL, {"priority": 4}),
     (backfill_queue, BACKFILL, {"attempts": -1}),
+    (coverage, SPAN, {"kind": "provisional"}),
+    (quarantine, QUARANTINED, {"status": "forgotten"}),
+    (quarantine, QUARANTINED, {"status": "dropped"}),
+    (quarantine, QUARANTINED, {"data": None}),
+    (quarantine, QUARANTINED, {"times": 0}),
+    (quarantine, QUARANTINED, {"window_end": 0}),
+    (incidents, INCIDENT, {"kind": "rumour"}),
+    (incidents, INCIDENT, {"status": "closed"}),
+    (incidents, INCIDENT, {"lacking": 6}),
+    (closures, CLOSURE, {"opens": 5}),
+    (closures, CLOSURE, {"opens": 5, "closes": 5}),
+    (action_changes, CHANGE, {"reason": "mood"}),
+    (action_changes, CHANGE, {"kind": "merger"}),
+    (reports, REPORT, {"score": 1.5}),
+    (alerts, ALERT, {"severity": "loud"}),
+    (alerts, ALERT, {"attempts": -1}),
 ]
 """A table, a row that it takes, and what turns that row into one that it refuses."""
 
@@ -194,6 +246,11 @@ def test_the_id_of_a_deleted_row_is_never_given_again(
         "requests": [REQUEST, REQUEST],
         "transactions": [TRANSACTION, {**TRANSACTION, "external_id": "b"}],
         "backfill_queue": [BACKFILL, BACKFILL],
+        "quarantine": [QUARANTINED, {**QUARANTINED, "fingerprint": "b"}],
+        "incidents": [INCIDENT, INCIDENT],
+        "action_changes": [CHANGE, CHANGE],
+        "reports": [REPORT, REPORT],
+        "alerts": [ALERT, {**ALERT, "key": "disk"}],
     }
     first, second = ({**row} for row in rows[table.name])
     first.pop("id", None)
