@@ -90,6 +90,11 @@ class Coverage:
         known = [span.within for span in self.spans if not _due(span, market_now)]
         return subtract(wanted, known)
 
+    def present(self) -> list[TimeRange]:
+        """The ranges that were answered with all that is expected, settled or not."""
+        there = {SpanKind.ANSWERED, SpanKind.PROVISIONAL}
+        return [span.within for span in self.spans if span.kind in there]
+
     def holes(self) -> list[Span]:
         """The ranges that were expected but absent from the answer."""
         return [span for span in self.spans if span.kind is SpanKind.HOLE]
@@ -99,23 +104,32 @@ class Coverage:
         answered: TimeRange | Sequence[TimeRange],
         absent: Sequence[TimeRange],
         market_now: datetime,
+        unsettled: Sequence[Span] = (),
     ) -> "Coverage":
         """The coverage once one or more ranges were answered without the ``absent`` parts of them.
 
         A part that was a hole before waits longer than the last time; one that was not starts
-        with the shortest delay, also where it borders on an old hole.
+        with the shortest delay, also where it borders on an old hole. What lies in a span of
+        ``unsettled`` is provisional as that one is.
         """
         parts = [answered] if isinstance(answered, TimeRange) else answered
         gaps = intersect(parts, absent)
         known = [hole.within for hole in self.holes()]
-        fresh = [_hole(part, 0, market_now) for part in subtract(gaps, known)]
+        fresh = [_hole(part, 0, market_now, market_now) for part in subtract(gaps, known)]
         again = [
-            _hole(part, hole.tries + 1, market_now)
+            _hole(part, hole.tries + 1, market_now, hole.since)
             for hole in self.holes()
             for part in parts_inside(hole.within, gaps)
         ]
-        full = [Span(one, SpanKind.ANSWERED) for one in subtract(parts, gaps)]
-        return self.overlay([*full, *fresh, *again])
+        full = subtract(parts, gaps)
+        open_yet = [
+            replace(one, within=part)
+            for one in unsettled
+            for part in parts_inside(one.within, full)
+        ]
+        closed = subtract(full, [one.within for one in unsettled])
+        answered_spans = [Span(one, SpanKind.ANSWERED) for one in closed]
+        return self.overlay([*answered_spans, *open_yet, *fresh, *again])
 
     def overlay(self, spans: Iterable[Span]) -> "Coverage":
         """The coverage with ``spans``, none of which overlap, put over what was known there."""
@@ -129,9 +143,9 @@ class Coverage:
         return Coverage(tuple(_joined(sorted([*kept, *fresh], key=lambda one: one.within))))
 
 
-def _hole(within: TimeRange, tries: int, market_now: datetime) -> Span:
+def _hole(within: TimeRange, tries: int, market_now: datetime, since: datetime | None) -> Span:
     delay = RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
-    return Span(within, SpanKind.HOLE, market_now + delay, tries)
+    return Span(within, SpanKind.HOLE, market_now + delay, tries, since)
 
 
 def _due(span: Span, market_now: datetime) -> bool:

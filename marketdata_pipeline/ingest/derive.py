@@ -3,7 +3,8 @@
 Not here: the arithmetic of a derived bar (domain.resample) and updating the base (update).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -26,12 +27,16 @@ from marketdata_pipeline.domain.ranges import (
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import WEEK, monday_of
+from marketdata_pipeline.domain.sessions import WEEK, Micros, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.plan import after_listing
 from marketdata_pipeline.ingest.settle import commit_over
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Write
+
+_OVER = (SpanKind.NO_TRADE, SpanKind.PROVISIONAL, SpanKind.HOLE, SpanKind.OUT_OF_DEPTH)
+"""What a base's span makes of a derived bar that it touches, the last one counting. A bar is there
+once anything of its base was traded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +154,8 @@ def write_derived(
     made = derive(stored, series, base.actions)
     spans = [one for part in parts for one in _projected(series, part, base.coverage)]
     good = [one.within for one in spans if one.kind is not SpanKind.OUT_OF_DEPTH]
-    keep = np.zeros(len(made), dtype=bool)
-    labels = contract.labels_of(made)
-    for one in good:
-        keep |= (labels >= to_micros(one.start)) & (labels < to_micros(one.end))
     market_now = clock.market_now()
+    keep = _inside(contract.labels_of(made), good)
     bars = contract.validate(made[keep], series, market_now)
     fetch = Fetch(
         kind=FetchKind.DERIVED,
@@ -171,23 +173,41 @@ def write_derived(
         run_id=run_id,
     )
 
+    final = tuple(one.within for one in spans if one.kind is SpanKind.ANSWERED)
+    settled = _inside(contract.labels_of(bars), final)
+
     def judged(stored: Snapshot) -> tuple[Write, bool]:
-        fresh = bars[~np.isin(contract.labels_of(bars), stored.finals())]
-        return Write(series, fetch, fresh, lambda before: before.overlay(spans)), False
+        kept = np.isin(contract.labels_of(bars), stored.finals()) & ~settled
+        return Write(
+            series,
+            fetch,
+            bars[~kept],
+            lambda before: before.overlay(spans),
+            final=final,
+            reason="its base was restated",
+        ), False
 
     return commit_over(store, series, scope, judged)
+
+
+def _inside(labels: Micros, ranges: Iterable[TimeRange]) -> np.ndarray:
+    inside = np.zeros(len(labels), dtype=bool)
+    for one in ranges:
+        inside |= (labels >= to_micros(one.start)) & (labels < to_micros(one.end))
+    return inside
 
 
 def _projected(series: Series, part: TimeRange, base: Coverage) -> list[Span]:
     """The base's coverage of ``part`` in whole bars of the series."""
     result = Coverage((Span(part, SpanKind.ANSWERED),))
-    special = [one for one in base.spans if one.kind is not SpanKind.ANSWERED]
-    for one in sorted(special, key=lambda one: one.kind is SpanKind.OUT_OF_DEPTH):
+    special = [one for one in base.spans if one.kind in _OVER]
+    for one in sorted(special, key=lambda one: _OVER.index(one.kind)):
         touched = one.within.intersect(part)
         if touched is None:
             continue
-        whole = aligned(series, touched)
-        inside = span(max(whole.start, part.start), min(whole.end, part.end))
+        lacking = one.kind is SpanKind.NO_TRADE
+        whole = whole_bars(series, touched) if lacking else aligned(series, touched)
+        inside = None if whole is None else whole.intersect(part)
         if inside is not None:
-            result = result.overlay([Span(inside, one.kind, one.recheck_at, one.tries)])
+            result = result.overlay([replace(one, within=inside)])
     return list(result.spans)

@@ -1,6 +1,7 @@
 """From a reply to stored bars: judge what is there, commit bars, coverage and actions together.
 
-Not here: asking providers (work), traded prices (raw), derived bars (derive).
+Not here: asking providers (work), traded prices (raw), derived bars (derive), the comparison with
+what is stored (confirm).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +15,21 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
-from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
+from marketdata_pipeline.domain.settlement import unsettled
 from marketdata_pipeline.errors import SplitContradicted, WriteConflict
+from marketdata_pipeline.ingest.confirm import compare
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
+from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.quality.plausible import contradicted_split, emptier
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Stale, Write
 
+_log = get_logger(__name__)
 _ATTEMPTS = 20
 _NEIGHBOURS = timedelta(days=10)
 
@@ -44,6 +49,21 @@ class Listing:
     too_old: TimeRange | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """A reply as traded, the missing ``parts`` that it answers, and what of it is settled.
+
+    ``provisional``: the spans that are not, ``final``: the ranges that are.
+    """
+
+    reply: Reply
+    settled: Settled
+    parts: tuple[TimeRange, ...]
+    provisional: Sequence[Span]
+    final: tuple[TimeRange, ...]
+    listing: Listing
+
+
 def settle(
     store: BarStore,
     reply: Reply,
@@ -54,7 +74,8 @@ def settle(
     """Store the ``parts`` of a reply that were missing, in one transaction with their coverage.
 
     Bars that a later fetch already holds are left out; expected bars that neither the reply nor
-    the store has become holes.
+    the store has become holes. What is not settled yet is provisional, and due again; a final bar
+    that the same provider tells otherwise by now is restated, with the reason in the journal.
 
     Raises:
         MalformedReply: too many bad rows.
@@ -63,13 +84,13 @@ def settle(
         StoreError: the catalog or a file refused.
     """
     settled = to_raw(reply, known)
-    labels = contract.labels_of(settled.bars)
-    inside = _within(labels, parts)
+    provisional = unsettled(reply.series, reply.market_at)
+    final = _before(provisional, reply.window)
+    answer = _Answer(reply, settled, tuple(parts), provisional, final, listing)
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         _refuse_contradiction(reply, settled.bars, stored, known)
-        keep = inside & ~_held(settled.bars, stored, to_micros(reply.fetched_at))
-        return _write(reply, settled, parts, keep, stored, listing)
+        return _write(answer, stored)
 
     return commit_over(store, reply.series, _padded(reply.window), judged)
 
@@ -129,6 +150,14 @@ def refused(
     return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)
 
 
+def _before(provisional: Sequence[Span], window: TimeRange) -> tuple[TimeRange, ...]:
+    """The part of a window that is older than what is provisional."""
+    if not provisional:
+        return (window,)
+    older = span(window.start, min(window.end, provisional[0].within.start))
+    return () if older is None else (older,)
+
+
 def _padded(window: TimeRange) -> TimeRange:
     return TimeRange(window.start - _NEIGHBOURS, window.end + _NEIGHBOURS)
 
@@ -174,37 +203,44 @@ def _refuse_contradiction(
         )
 
 
-def _write(
-    reply: Reply,
-    settled: Settled,
-    parts: Sequence[TimeRange],
-    keep: np.ndarray,
-    stored: Snapshot,
-    listing: Listing,
-) -> tuple[Write, bool]:
-    labels = contract.labels_of(settled.bars)
+def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
+    reply, bars, listing = answer.reply, answer.settled.bars, answer.listing
+    labels = contract.labels_of(bars)
+    becomes_final = _within(labels, answer.final)
+    compared = compare(bars, stored, reply.provider, becomes_final)
+    held = _held(bars, stored, to_micros(reply.fetched_at))
+    restated = compared.restated & becomes_final
+    if compared.at_odds:
+        _log.warning("final bars at odds with a reply stay", series=str(reply.series))
+    keep = (_within(labels, answer.parts) & ~held & ~compared.known) | restated
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
-    absent = absent_labels(reply.series, parts, present, first_trade)
-
+    absent = absent_labels(reply.series, answer.parts, present, first_trade)
     write = Write(
         series=reply.series,
-        bars=settled.bars[keep],
-        fetch=_fetch_of(reply, settled.dropped, listing),
-        coverage=_covering(parts, absent, listing, reply.market_at),
+        bars=bars[keep],
+        fetch=_fetch_of(reply, answer.settled.dropped, listing),
+        coverage=_covering(answer.parts, absent, listing, reply.market_at, answer.provisional),
         actions=reply.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
         asset_class=reply.series.instrument.believed(reply.asset_class),
+        final=answer.final,
+        reason=f"{reply.provider} tells it otherwise by now" if restated.any() else None,
     )
-    return write, bool(absent)
+    return write, bool(absent) or bool(restated.any())
 
 
 def _covering(
-    parts: Sequence[TimeRange], absent: Sequence[TimeRange], listing: Listing, market_at: datetime
+    parts: Sequence[TimeRange],
+    absent: Sequence[TimeRange],
+    listing: Listing,
+    market_at: datetime,
+    provisional: Sequence[Span] = (),
 ) -> Callable[[Coverage], Coverage]:
     def cover(before: Coverage) -> Coverage:
-        return _noting_depth(before, listing.too_old).after(parts, absent, market_at)
+        known = _noting_depth(before, listing.too_old)
+        return known.after(parts, absent, market_at, provisional)
 
     return cover
 

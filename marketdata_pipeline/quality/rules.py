@@ -101,7 +101,7 @@ def counts(evidence: Evidence) -> tuple[int, int]:
     if scope is None:
         return 0, 0
     deep = [one.within for one in evidence.coverage.spans if one.kind is SpanKind.OUT_OF_DEPTH]
-    full = [one.within for one in evidence.coverage.spans if one.kind is SpanKind.ANSWERED]
+    full = evidence.coverage.present()
     calendar, timeframe = calendar_of(evidence.series.instrument), evidence.series.timeframe
     grids = [calendar.grid(timeframe, part).labels for part in subtract([scope], deep)]
     absent = sum(int((~_inside(labels, full)).sum()) for labels in grids)

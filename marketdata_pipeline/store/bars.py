@@ -20,7 +20,7 @@ from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.bars import frame
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
-from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, StoreError, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
@@ -32,13 +32,13 @@ from marketdata_pipeline.store.history import rows_as_of
 from marketdata_pipeline.store.journal import Change, Restatement, against_finals
 from marketdata_pipeline.store.newest import newest
 from marketdata_pipeline.store.transaction import LONGEST_TAIL, Transaction, stale
-from marketdata_pipeline.store.write import Committed, Snapshot, Write
+from marketdata_pipeline.store.write import Committed, Snapshot, State, Write
 
 _VERSION = select(series_table.c.id, series_table.c.version).where(
     series_table.c.key == bindparam("key")
 )
-_FETCHED_AT = (
-    select(fetches.c.id, fetches.c.fetched_at)
+_FETCHED = (
+    select(fetches.c.id, fetches.c.fetched_at, fetches.c.provider)
     .join_from(fetches, series_table)
     .where(
         series_table.c.key == bindparam("key"),
@@ -106,8 +106,8 @@ class BarStore:
         """
         with reading(self._engine) as connection:
             version, rows = self._versioned(connection, series, within)
-            at = _fetched_at(connection, series, rows.fetch_id)
-        return Snapshot(version, _frame(rows), at, rows.state)
+            at, provider = _fetched(connection, series, rows.fetch_id)
+        return Snapshot(version, _frame(rows), at, rows.state, provider)
 
     def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
         """The coverage of each series, in one query; empty for an unknown one."""
@@ -246,6 +246,9 @@ def _span(labels: np.ndarray) -> TimeRange:
 
 def _checked(write: Write) -> Rows:
     rows = rows_of(write.bars, 0, write.state)
+    for one in write.final:
+        first, after = np.searchsorted(rows.ts, [to_micros(one.start), to_micros(one.end)])
+        rows.state[first:after] = State.FINAL
     if (np.diff(rows.ts) <= 0).any():
         raise ContractViolation(f"{write.series}: bars to store must be sorted and unique")
     if not all(np.isfinite(column).all() for column in rows.columns.values()):
@@ -257,16 +260,21 @@ def _frame(rows: Rows) -> pd.DataFrame:
     return frame(rows.ts, rows.columns)
 
 
-def _fetched_at(connection: Connection, series: Series, fetch_ids: np.ndarray) -> np.ndarray:
+def _fetched(
+    connection: Connection, series: Series, fetch_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """When the fetch of each bar arrived, and its provider."""
     if not len(fetch_ids):
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.str_)
     ids, position = np.unique(fetch_ids, return_inverse=True)
     asked = {"key": str(series), "first": int(ids[0]), "last": int(ids[-1])}
-    at = {row.id: row.fetched_at for row in connection.execute(_FETCHED_AT, asked)}
-    strange = [one for one in ids.tolist() if one not in at]
+    known = {row.id: row for row in connection.execute(_FETCHED, asked)}
+    strange = [one for one in ids.tolist() if one not in known]
     if strange:
         raise StoreError(
             f"{series}: its bars name the fetch {strange[0]}, which is none of the series'; "
             "run marketdata verify"
         )
-    return np.array([at[one] for one in ids.tolist()], dtype=np.int64)[position]
+    found = [known[one] for one in ids.tolist()]
+    at = np.array([one.fetched_at for one in found], dtype=np.int64)
+    return at[position], np.array([one.provider for one in found])[position]

@@ -45,12 +45,16 @@ _ASKED = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Encoded bars of one part: their bytes, or the path of the file that holds them."""
+    """Encoded bars of one part: their bytes, or the path of the file that holds them.
+
+    ``state`` is that of each of them; None: the file says.
+    """
 
     part: str
     ts_min: int
     ts_max: int
     rows: int
+    state: int | None
     checksum: str
     data: bytes | None
     path: str | None
@@ -62,18 +66,19 @@ class Standing:
 
     Attributes:
         seq: which version they count from.
-        fetch_id, state: of each of them; None: the file says.
+        fetch_id: of each of them; None: the file says.
         superseded_at: since when none of them counts; None: they count.
     """
 
     seq: int
     fetch_id: int | None
-    state: int | None
     superseded_at: int | None = None
 
 
 def pieces_of(files: BarFiles, series: Series, rows: Rows, *, fetched: bool) -> list[Piece]:
     """Encode bars, sorted by label, part by part; large pieces are files from here on.
+
+    Bars of another state begin a piece of their own, unless ``fetched``.
 
     Raises:
         StoreError: a file cannot be written; none is left.
@@ -81,13 +86,21 @@ def pieces_of(files: BarFiles, series: Series, rows: Rows, *, fetched: bool) -> 
     pieces: list[Piece] = []
     try:
         for part, some in parts_of(series, rows.ts):
-            pieces.extend(
-                piece_of(files, series, part, one, fetched=fetched) for one in cut(rows.where(some))
-            )
+            whole = rows.where(some)
+            for same in [whole] if fetched else _by_state(whole):
+                pieces.extend(
+                    piece_of(files, series, part, one, fetched=fetched) for one in cut(same)
+                )
     except BaseException:
         discard(files, pieces)
         raise
     return pieces
+
+
+def _by_state(rows: Rows) -> list[Rows]:
+    """The bars in stretches of one state."""
+    edges = [0, *(np.flatnonzero(np.diff(rows.state)) + 1).tolist(), len(rows.ts)]
+    return [rows.where(slice(start, end)) for start, end in pairwise(edges)]
 
 
 def cut(rows: Rows) -> list[Rows]:
@@ -112,6 +125,7 @@ def piece_of(files: BarFiles, series: Series, part: str, rows: Rows, *, fetched:
         int(rows.ts[0]),
         int(rows.ts[-1]),
         len(rows.ts),
+        None if fetched else int(rows.state[0]),
         checksum(data),
         data if path is None else None,
         path,
@@ -137,7 +151,7 @@ def insert_pieces(
             "ts_max": piece.ts_max,
             "rows": piece.rows,
             "schema": SCHEMA,
-            "state": standing.state,
+            "state": piece.state,
             "data": piece.data,
             "path": piece.path,
             "checksum": piece.checksum,

@@ -206,7 +206,7 @@ class Compactor:
         fetch, state = int(rows.fetch_id[0]), int(rows.state[0])
         same = bool((rows.fetch_id == fetch).all() and (rows.state == state).all())
         piece = chunk_rows.piece_of(self._files, series, part, rows, fetched=not same)
-        return piece, Standing(seq, fetch, state) if same else Standing(seq, None, None)
+        return piece, Standing(seq, fetch if same else None)
 
     def _commit(
         self, series: Series, mergers: Sequence[_Merger], seen: int, begun: datetime
@@ -248,7 +248,7 @@ def _enter(connection: Connection, merger: _Merger, series_id: int, now: int) ->
         piece, one = merger.superseded
         # Not before the fetch that replaced its bars: a clock may have been set back since.
         since = max(now, _last_commit(connection, series_id, merger.fetches))
-        lost = Standing(one.seq, one.fetch_id, one.state, superseded_at=since)
+        lost = Standing(one.seq, one.fetch_id, superseded_at=since)
         chunk_rows.insert_pieces(connection, [piece], series_id, lost)
     chunk_rows.retire(connection, merger.paths, now)
 

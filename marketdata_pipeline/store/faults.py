@@ -165,7 +165,7 @@ def _absent(stored: Stored, labels: Micros) -> Micros:
     found = [
         calendar.grid(stored.series.timeframe, one.within).labels
         for one in stored.coverage.spans
-        if one.kind is SpanKind.ANSWERED
+        if one.kind in {SpanKind.ANSWERED, SpanKind.PROVISIONAL}
     ]
     expected = np.concatenate([np.zeros(0, dtype=np.int64), *found])
     if stored.first_trade is not None:

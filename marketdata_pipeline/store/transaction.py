@@ -66,7 +66,7 @@ class Transaction:
         if self.expected_version is None and self.pieces:
             self._look_again(connection, series)
         fetch = ledger.insert_fetch(connection, write, series, self._brought(raised))
-        standing = Standing(int(raised.version), fetch, write.state.value)
+        standing = Standing(int(raised.version), fetch)
         chunk_rows.insert_pieces(connection, self.pieces, series, standing)
         if change is not None:
             journal.record(connection, change, series, fetch, int(raised.now))

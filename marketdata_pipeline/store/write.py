@@ -86,6 +86,7 @@ class Write:
         first_trade: the listing's first day, where the reply tells it.
         asset_class: of the instrument, where the reply tells better than its spelling.
         state: of each bar.
+        final: label ranges whose bars are final, whatever ``state`` says; sorted, apart.
         reason: why final bars change, where some do; they are journalled with it.
         aside: the reply was asked for something else than the series' bars: its error and its last
             update stay as they are.
@@ -100,6 +101,7 @@ class Write:
     first_trade: date | None = None
     asset_class: AssetClass | None = None
     state: State = State.PROVISIONAL
+    final: tuple[TimeRange, ...] = ()
     reason: str | None = None
     aside: bool = False
 
@@ -132,13 +134,14 @@ class Snapshot:
     """Stored bars at one version; 0 where the series has none.
 
     Aligned to ``bars`` are ``fetched_at``: when the fetch of each arrived, in wall microseconds,
-    and ``state``, as ``State`` has it.
+    ``state``, as ``State`` has it, and ``provider``, the fetch's.
     """
 
     version: int
     bars: pd.DataFrame
     fetched_at: np.ndarray
     state: np.ndarray
+    provider: np.ndarray
 
     def finals(self) -> Micros:
         """The labels of the bars that only a restatement changes."""

@@ -12,7 +12,7 @@ from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.derive import Base, aligned, due_parts, write_derived
 from marketdata_pipeline.ingest.track import track
-from marketdata_pipeline.store.write import Fetch, FetchKind, Write
+from marketdata_pipeline.store.write import Fetch, FetchKind, State, Write
 from marketdata_pipeline_tests.fakes import FrozenClock
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
 
@@ -105,7 +105,11 @@ def test_four_hour_bars_that_reach_out_of_depth_are_not_made(world: World) -> No
     expected = derive(truth.loc["2022-03-18":], FOUR, [])
     pd.testing.assert_frame_equal(world.store.read(FOUR), expected)
     spans = world.store.coverage([FOUR])[FOUR].spans
-    assert [one.kind for one in spans] == [SpanKind.OUT_OF_DEPTH, SpanKind.ANSWERED]
+    assert [one.kind for one in spans] == [
+        SpanKind.OUT_OF_DEPTH,
+        SpanKind.ANSWERED,
+        *[SpanKind.PROVISIONAL] * 3,
+    ]
 
 
 def test_a_second_look_writes_nothing(world: World) -> None:
@@ -137,7 +141,8 @@ def _rewrite(world: World, within: TimeRange) -> None:
         market_at=world.clock.market_now(),
         fetched_at=world.clock.wall_now() + timedelta(hours=1),
     )
-    write = Write(DAILY, fetch, stored.assign(volume=1.0))
+    final = State.FINAL
+    write = Write(DAILY, fetch, stored.assign(volume=1.0), state=final, reason="another says so")
     world.store.commit(write, expected_version=world.store.versions([DAILY])[DAILY])
 
 

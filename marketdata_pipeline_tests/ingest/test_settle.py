@@ -11,6 +11,7 @@ import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.bars import BadRow
+from marketdata_pipeline.domain.coverage import SpanKind
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -25,10 +26,11 @@ from marketdata_pipeline.ingest.settle import (
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, State, Write
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
-from marketdata_pipeline_tests.store.writes import write_of
 
 AAPL = Series.parse("AAPL|1d")
 FEBRUARY = days("2024-02-01", "2024-03-01")
+MARCH = days("2024-03-01", "2024-03-16")
+NEWEST = days("2024-03-13", "2024-03-16")
 SPLIT = Action(date(2024, 3, 15), ActionKind.SPLIT, Fraction(2))
 
 
@@ -36,6 +38,13 @@ SPLIT = Action(date(2024, 3, 15), ActionKind.SPLIT, Fraction(2))
 def reply(world: World) -> Reply:
     world.provider.truth = {AAPL: walk(AAPL, FEBRUARY)}
     return world.provider.fetch(AAPL, FEBRUARY)
+
+
+@pytest.fixture
+def fresh(world: World) -> Reply:
+    """The last three sessions, which are not settled yet."""
+    world.provider.truth = {AAPL: walk(AAPL, MARCH)}
+    return world.provider.fetch(AAPL, NEWEST)
 
 
 def _settle(
@@ -58,22 +67,96 @@ def test_only_the_missing_parts_of_a_reply_are_stored(world: World, reply: Reply
 
 
 def test_among_provisional_bars_the_later_fetch_wins_whoever_commits_last(
+    world: World, fresh: Reply
+) -> None:
+    late = _moved(fresh, 1.0, later=timedelta(seconds=5))
+    _settle(world, late, (NEWEST,))
+    _settle(world, _moved(fresh, 2.0), (NEWEST,))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), late.bars)
+    _settle(world, _moved(fresh, 3.0, later=timedelta(seconds=9)), (NEWEST,))
+    assert world.store.read(AAPL)["close"].iloc[0] == fresh.bars["close"].iloc[0] + 3.0
+    assert world.store.restatements(AAPL) == []
+
+
+def test_writers_at_once_lose_nothing_and_the_latest_fetch_wins(world: World, fresh: Reply) -> None:
+    replies = [_moved(fresh, n / 4, later=timedelta(seconds=n)) for n in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        both_ways = replies[::-1] + replies
+        done = list(pool.map(lambda one: _settle(world, one, (NEWEST,)), both_ways))
+    assert sum(one.rows_new for one in done) == 3
+    pd.testing.assert_frame_equal(world.store.read(AAPL), replies[-1].bars)
+
+
+def test_the_same_bars_again_are_not_written_again(world: World, fresh: Reply) -> None:
+    first = _settle(world, fresh, (NEWEST,))
+    later = fresh.fetched_at + timedelta(minutes=1)
+    again = _settle(world, replace(fresh, fetched_at=later), (NEWEST,))
+    assert (first.brought, again.brought, again.version) == (True, False, first.version)
+
+
+def test_what_is_past_its_settlement_is_final_and_what_is_not_is_due_again(
+    world: World, fresh: Reply
+) -> None:
+    world.provider.truth = {AAPL: walk(AAPL, MARCH)}
+    _settle(world, world.provider.fetch(AAPL, MARCH), (MARCH,))
+    found = world.store.read_with_fetches(AAPL)
+    assert list(found.index[found["state"] == State.PROVISIONAL]) == list(fresh.bars.index)
+    spans = world.store.coverage([AAPL])[AAPL].spans
+    monday = FRIDAY_CLOSE + timedelta(days=3)
+    assert [(one.within.start, one.recheck_at) for one in spans] == [
+        (MARCH.start, None),
+        (day("2024-03-13"), monday),
+        (day("2024-03-14"), monday + timedelta(days=1)),
+        (day("2024-03-15"), monday),
+    ]
+
+
+def test_bars_asked_again_after_their_settlement_are_final_with_the_last_values(
+    world: World, fresh: Reply
+) -> None:
+    _settle(world, fresh, (NEWEST,))
+    world.clock.advance(timedelta(days=5))
+    settled = _moved(fresh, 1.0, later=timedelta(days=5))
+    _settle(world, replace(settled, market_at=world.clock.market_now()), (NEWEST,))
+    found = world.store.read_with_fetches(AAPL)
+    assert set(found["state"]) == {State.FINAL}
+    assert found["close"].iloc[0] == fresh.bars["close"].iloc[0] + 1.0
+    assert {one.kind for one in world.store.coverage([AAPL])[AAPL].spans} == {SpanKind.ANSWERED}
+    assert world.store.restatements(AAPL) == []
+
+
+def test_a_final_bar_that_its_provider_tells_otherwise_is_restated_with_the_reason(
     world: World, reply: Reply
 ) -> None:
-    late = _moved(reply, 1.0, later=timedelta(seconds=5))
-    _settle(world, late)
-    _settle(world, _moved(reply, 2.0))
-    pd.testing.assert_frame_equal(world.store.read(AAPL), late.bars)
-    _settle(world, _moved(reply, 3.0, later=timedelta(seconds=9)))
-    assert world.store.read(AAPL)["close"].iloc[0] == reply.bars["close"].iloc[0] + 3.0
+    _settle(world, reply)
+    bars = reply.bars.copy()
+    bars.loc[bars.index[7], "volume"] *= 0.71
+    other = replace(_moved(reply, 0.0, later=timedelta(days=9)), bars=bars)
+    _settle(world, other, [days("2024-02-05", "2024-02-06")])
+    (told,) = world.store.restatements(AAPL)
+    assert (told.ts, told.new[4]) == (bars.index[7], bars["volume"].iloc[7])
+    assert told.reason == "truth tells it otherwise by now"
+    assert world.store.read_with_fetches(AAPL)["state"].iloc[7] == State.FINAL
 
 
-def test_writers_at_once_lose_nothing_and_the_latest_fetch_wins(world: World, reply: Reply) -> None:
-    replies = [_moved(reply, n / 4, later=timedelta(seconds=n)) for n in range(12)]
-    with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda one: _settle(world, one), replies[::-1] + replies))
-    assert sum(one.rows_new for one in done) == 20
-    pd.testing.assert_frame_equal(world.store.read(AAPL), replies[-1].bars)
+def test_rounding_restates_nothing_nor_does_another_provider(world: World, reply: Reply) -> None:
+    _settle(world, reply)
+    before = world.store.read(AAPL)
+    _settle(world, _moved(reply, 0.0001, later=timedelta(days=9)))
+    other = _moved(reply, 0.0, later=timedelta(days=9))
+    bars = other.bars.copy()
+    bars.iloc[7] *= 1.01
+    _settle(world, replace(other, bars=bars, provider="another"))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), before)
+    assert world.store.restatements(AAPL) == []
+
+
+def test_a_reply_that_would_restate_much_restates_nothing(world: World, reply: Reply) -> None:
+    _settle(world, reply)
+    before = world.store.read(AAPL)
+    _settle(world, _moved(reply, 1.0, later=timedelta(days=9)))
+    pd.testing.assert_frame_equal(world.store.read(AAPL), before)
+    assert world.store.restatements(AAPL) == []
 
 
 def test_an_emptier_reply_takes_nothing_away(world: World, reply: Reply) -> None:
@@ -82,19 +165,6 @@ def test_an_emptier_reply_takes_nothing_away(world: World, reply: Reply) -> None
     idle = replace(_moved(reply, 1.0, later=timedelta(minutes=1)))
     _settle(world, replace(idle, bars=idle.bars.assign(volume=0.0)))
     pd.testing.assert_frame_equal(world.store.read(AAPL), before)
-
-
-def test_a_later_reply_leaves_final_bars_alone(world: World, reply: Reply) -> None:
-    _settle(world, reply)
-    final = world.store.read(AAPL).iloc[3:6]
-    settled = replace(write_of(final, AAPL), state=State.FINAL)
-    world.store.commit(settled, expected_version=1)
-    moved = _moved(reply, 1.0, later=timedelta(minutes=1))
-    _settle(world, moved)
-    found = world.store.read(AAPL)
-    pd.testing.assert_frame_equal(found.iloc[3:6], final)
-    pd.testing.assert_frame_equal(found.drop(final.index), moved.bars.drop(final.index))
-    assert world.store.restatements(AAPL) == []
 
 
 def test_a_shrunken_reply_takes_nothing_away(world: World, reply: Reply) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
+from marketdata_pipeline.domain.coverage import SpanKind
 from marketdata_pipeline.domain.errand import Errand, Priority
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
@@ -66,13 +67,15 @@ def test_a_second_update_sends_no_request(world: World) -> None:
     assert again.rows == 253
 
 
-def test_the_next_day_only_the_new_bar_is_asked_for(world: World) -> None:
+def test_the_next_day_the_new_bar_and_those_to_be_settled_are_asked_for_at_once(
+    world: World,
+) -> None:
     world.updater.update(AAPL)
     world.provider.truth = {AAPL: walk(AAPL, days("2023-03-15", "2024-03-19"))}
     world.clock.advance(timedelta(days=3))
     outcome = world.updater.update(AAPL)
-    assert world.provider.asked[-1] == (AAPL, days("2024-03-18", "2024-03-19"))
-    assert (outcome.rows_new, outcome.rows) == (1, 254)
+    assert world.provider.asked[-1] == (AAPL, days("2024-03-13", "2024-03-19"))
+    assert (outcome.requests, outcome.rows_new, outcome.rows) == (1, 1, 254)
 
 
 def test_prices_before_a_split_are_stored_as_traded(world: World) -> None:
@@ -551,9 +554,10 @@ def test_an_error_is_cleared_by_the_next_update_that_has_nothing_to_write(world:
     assert world.catalog.summaries([WEEKLY])[0].error_message is None
 
 
-def test_nightly_refreshes_leave_one_span(world: World) -> None:
+def test_nightly_refreshes_leave_one_span_beside_what_is_not_settled(world: World) -> None:
     world.clock.market = world.clock.wall = datetime(2024, 3, 1, 22, tzinfo=UTC)
     for _ in range(15):
         world.updater.update(AAPL)
         world.clock.advance(timedelta(days=1))
-    assert len(world.store.coverage([AAPL])[AAPL].spans) == 1
+    kinds = [one.kind for one in world.store.coverage([AAPL])[AAPL].spans]
+    assert kinds == [SpanKind.ANSWERED, *[SpanKind.PROVISIONAL] * 3]

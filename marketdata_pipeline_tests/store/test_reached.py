@@ -74,7 +74,8 @@ def _covered_at_random(dice: np.random.Generator) -> Sequence[Span]:
     for first, end in pairwise(edges):
         kind = kinds[int(dice.integers(len(kinds)))]
         recheck_at = NOW + timedelta(days=int(dice.integers(-3, 4)))
-        found.append(_span(first, end, kind, recheck_at if kind is SpanKind.HOLE else None))
+        waits = kind in {SpanKind.HOLE, SpanKind.PROVISIONAL}
+        found.append(_span(first, end, kind, recheck_at if waits else None))
     return found
 
 

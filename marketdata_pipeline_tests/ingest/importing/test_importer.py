@@ -127,12 +127,12 @@ def test_holes_are_filled_and_what_a_provider_brought_stays(world: World, import
 
 def test_provisional_bars_are_replaced_only_where_it_is_said(world: World, importing: Make) -> None:
     _fetched(world)
-    assert _numbers(importing().take(_rows(_dates(_changed(BARS, 7))))) == (0, 252, 1, 0)
-    found = importing(over=True).take(_rows(_dates(_changed(BARS, 7))))
+    assert _numbers(importing().take(_rows(_dates(_changed(BARS, 251))))) == (0, 252, 1, 0)
+    found = importing(over=True).take(_rows(_dates(_changed(BARS, 251))))
     assert _numbers(found) == (0, 252, 1, 1)
-    assert world.store.read(AAPL)["close"].iloc[7] == BARS["close"].iloc[7] + 0.01
+    assert world.store.read(AAPL)["close"].iloc[251] == BARS["close"].iloc[251] + 0.01
     assert world.catalog.summaries([AAPL])[0].rows == 252
-    again = importing(over=True).take(_rows(_dates(_changed(BARS, 7))))
+    again = importing(over=True).take(_rows(_dates(_changed(BARS, 251))))
     assert (_numbers(again), again.stored) == ((0, 252, 0, 0), False)
 
 
