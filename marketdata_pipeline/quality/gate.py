@@ -1,0 +1,58 @@
+"""The gate before the store: whether a reply can be of the series that is stored, bar by bar.
+
+Not here: hard rules (domain.bars), what becomes of a suspect (ingest), and splits that the prices
+contradict as a whole (plausible). Everything here is a pure function of values; both frames are
+raw. A finding names by ``within`` the bars that it doubts; the others may be stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+
+from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.quality.overlap import against_overlap, shrunken
+from marketdata_pipeline.quality.terms import currency, impossible_dividends
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """What is known of a series when a reply for it arrives.
+
+    Attributes:
+        stored: raw stored bars in the reply's window and ``neighbourhood`` around it, sorted by
+            label; empty where nothing is stored there.
+        actions: all known actions of the instrument, the reply's own among them, as paid.
+        currency: the quote currency of what is stored, as providers write it; None: not known.
+    """
+
+    series: Series
+    stored: pd.DataFrame
+    actions: Sequence[Action]
+    currency: str | None = None
+
+
+def neighbourhood(timeframe: Timeframe) -> timedelta:
+    """How far around a reply's window stored bars are of use: some ninety of daily ones."""
+    return timedelta(days=10) if timeframe.intraday else timedelta(days=130)
+
+
+def suspicions(reply: Reply, raw: pd.DataFrame, around: Around) -> list[Finding]:
+    """What is odd about a reply, seen beside what is stored; empty: nothing is.
+
+    ``raw`` holds the reply's bars as traded, without rows that break a hard rule. The rules by
+    name: ``currency``, ``shrunken``, ``level_shift``, ``split_like``, ``wrong_symbol``,
+    ``stale_repeat``, ``impossible_dividend`` (the action of that day is doubted, not the bar).
+    """
+    stored = around.stored
+    return [
+        *currency(reply, raw, around.currency),
+        *shrunken(reply, raw, stored),
+        *against_overlap(raw, stored, around.series),
+        *impossible_dividends(reply, raw, stored, around.actions),
+    ]

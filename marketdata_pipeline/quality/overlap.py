@@ -1,0 +1,59 @@
+"""A reply beside the same stored bars: other levels, another series, most of them absent.
+
+Not here: bars that nobody has stored yet (levels, spikes), and what the reply says beside its bars
+(terms).
+"""
+
+import numpy as np
+import pandas as pd
+
+from marketdata_pipeline.domain.bars import labels_of
+from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.quality.marks import range_of
+
+MAD_TO_SIGMA = 1.4826
+"""Of a normal law: Rousseeuw & Croux 1993, "Alternatives to the Median Absolute Deviation"."""
+_SHIFT = 0.02
+_FEWEST_STORED = 5
+_MOST = 0.5
+_FEWEST_COMMON = 3
+
+
+def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Finding]:
+    """The reply lacks more than half of the bars that are stored in its window."""
+    held = labels_of(stored)
+    held = held[(held >= to_micros(reply.window.start)) & (held < to_micros(reply.window.end))]
+    if len(held) < _FEWEST_STORED:
+        return []
+    lacking = int((~np.isin(held, labels_of(raw))).sum())
+    if lacking <= _MOST * len(held):
+        return []
+    detail = f"the reply lacks {lacking} of the {len(held)} bars that are stored in its window"
+    return [Finding("shrunken", reply.window, detail, {"lacking": lacking, "stored": len(held)})]
+
+
+def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> list[Finding]:
+    """The closes that both have differ by one factor (level_shift) or by many (wrong_symbol).
+
+    Every bar of the reply is doubted then.
+    """
+    common, here, there = np.intersect1d(
+        labels_of(raw), labels_of(stored), assume_unique=True, return_indices=True
+    )
+    if not len(common):
+        return []
+    ratio = np.log(raw["close"].to_numpy()[here] / stored["close"].to_numpy()[there])
+    middle = float(np.median(ratio))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(ratio - middle)))
+    evidence = {"factor": float(np.exp(middle)), "spread": spread, "common": len(common)}
+    within = range_of(raw, 0, len(raw) - 1, series)
+    if len(common) >= _FEWEST_COMMON and spread > _SHIFT:
+        detail = f"its closes are not those of the {len(common)} bars that are stored"
+        return [Finding("wrong_symbol", within, detail, evidence)]
+    if abs(middle) <= _SHIFT:
+        return []
+    detail = f"its prices are {np.exp(middle):.4g} times those of the same stored bars"
+    return [Finding("level_shift", within, detail, evidence)]
