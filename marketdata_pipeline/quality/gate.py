@@ -6,17 +6,23 @@ raw. A finding names by ``within`` the bars that it doubts; the others may be st
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action
+from marketdata_pipeline.domain.bars import frame_on, labels_of, values_of
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.quality.levels import SPIKE, shifts_in
+from marketdata_pipeline.quality.marks import between
 from marketdata_pipeline.quality.overlap import against_overlap, shrunken
+from marketdata_pipeline.quality.prices import prices_of
+from marketdata_pipeline.quality.runs import repeats_in
 from marketdata_pipeline.quality.terms import currency, impossible_dividends
 
 
@@ -53,6 +59,35 @@ def suspicions(reply: Reply, raw: pd.DataFrame, around: Around) -> list[Finding]
     return [
         *currency(reply, raw, around.currency),
         *shrunken(reply, raw, stored),
-        *against_overlap(raw, stored, around.series),
+        *(against_overlap(raw, stored, around.series) or _in_context(raw, around)),
         *impossible_dividends(reply, raw, stored, around.actions),
     ]
+
+
+def _in_context(raw: pd.DataFrame, around: Around) -> list[Finding]:
+    """What the bars of the reply, put among the stored ones, look like; cut to the reply."""
+    if raw.empty:
+        return []
+    joined, mine = _joined(raw, around.stored)
+    prices = prices_of(joined, around.series, around.actions)
+    reply = between(*_ends(raw), around.series)
+    found = [*shifts_in(prices, around.actions, mine), *repeats_in(prices)]
+    kept = ((one, one.within.intersect(reply)) for one in found if one.rule != SPIKE)
+    return [replace(one, within=part) for one, part in kept if part is not None]
+
+
+def _joined(raw: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The reply's bars and the stored ones that it lacks, sorted; and which are the reply's."""
+    others = stored[~stored.index.isin(raw.index)]
+    if others.empty:
+        return raw, np.ones(len(raw), dtype=bool)
+    labels = np.concatenate([labels_of(others), labels_of(raw)])
+    order = np.argsort(labels, kind="stable")
+    rows = np.hstack([values_of(others), values_of(raw)])[:, order]
+    index = pd.DatetimeIndex(labels[order].astype("datetime64[us]"), tz="UTC", name="ts")
+    return frame_on(index, rows), order >= len(others)
+
+
+def _ends(raw: pd.DataFrame) -> tuple[int, int]:
+    labels = labels_of(raw)
+    return int(labels[0]), int(labels[-1])

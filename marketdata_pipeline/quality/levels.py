@@ -59,14 +59,20 @@ def level_shifts(bars: pd.DataFrame, series: Series, actions: Sequence[Action]) 
     return shifts_in(prices_of(bars, series, actions), actions)
 
 
-def shifts_in(prices: Prices, actions: Sequence[Action]) -> list[Finding]:
-    """The same of prices at hand."""
+def shifts_in(
+    prices: Prices, actions: Sequence[Action], suspect: np.ndarray | None = None
+) -> list[Finding]:
+    """The same of prices at hand.
+
+    ``suspect`` marks bars that are new among others: where only one side of a jump is, it is off.
+    """
     if len(prices) < 2:  # noqa: PLR2004 - one bar has no neighbour
         return []
-    return [_told(one, prices, actions) for one in _shifts(prices, actions)]
+    mine = np.ones(len(prices), dtype=bool) if suspect is None else suspect
+    return [_told(one, prices, actions) for one in _shifts(prices, actions, mine)]
 
 
-def _shifts(prices: Prices, actions: Sequence[Action]) -> Iterator[_Shift]:
+def _shifts(prices: Prices, actions: Sequence[Action], mine: np.ndarray) -> Iterator[_Shift]:
     """Jumps that come back are a block; those that stay are judged by what the market did."""
     jump, noise = prices.jump, prices.noise
     large = np.flatnonzero(np.abs(jump) > np.maximum(_PAIRED, _PAIRED_SIGMA * noise))
@@ -79,7 +85,7 @@ def _shifts(prices: Prices, actions: Sequence[Action]) -> Iterator[_Shift]:
             taken.add(back)
             yield _block(int(at), back, prices)
         elif _stays_odd(int(at), prices, actions):
-            yield _one_sided(int(at), prices)
+            yield _one_sided(int(at), prices, mine)
 
 
 def _way_back(later: np.ndarray, at: int, prices: Prices) -> int | None:
@@ -97,10 +103,12 @@ def _block(at: int, back: int, prices: Prices) -> _Shift:
     return _Shift(at, back - 1, float(prices.jump[at]), paired=True)
 
 
-def _one_sided(at: int, prices: Prices) -> _Shift:
-    """The shorter side is the one that is off."""
-    size = float(prices.jump[at])
-    if len(prices) - at <= at:
+def _one_sided(at: int, prices: Prices, mine: np.ndarray) -> _Shift:
+    """The shorter side is off; among stored bars it is the one that is new."""
+    size, after_is_off = float(prices.jump[at]), len(prices) - at <= at
+    if mine[at - 1] != mine[at]:
+        after_is_off = bool(mine[at])
+    if after_is_off:
         return _Shift(at, len(prices) - 1, size, paired=False)
     return _Shift(0, at - 1, -size, paired=False)
 
