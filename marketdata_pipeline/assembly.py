@@ -34,6 +34,7 @@ from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.closures import heed
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.gc import Collector
 from marketdata_pipeline.store.tracking import Tracking
@@ -110,6 +111,7 @@ def opened_home() -> Iterator[tuple[Settings, Home]]:
     redact(settings.secrets())
     home = open_home(settings.home, database_url=settings.database)
     try:
+        heed(home.engine)
         yield settings, home
     finally:
         home.engine.dispose()

@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import Engine
 
 from marketdata_pipeline.database.engine import open_engine
+from marketdata_pipeline.domain.closures import Closures, put_in_force
 from marketdata_pipeline_tests.databases import Databases, lay_catalog
 from marketdata_pipeline_tests.fakes import Lines
 
@@ -48,6 +49,13 @@ def _dagsters_revisions_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", read_once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _calendars_as_they_are() -> Iterator[None]:
+    """What one test says of single days holds for no other."""
+    yield
+    put_in_force(Closures())
 
 
 @pytest.fixture(scope="session")

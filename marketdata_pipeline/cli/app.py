@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from marketdata_pipeline.cli.calendar import calendar
 from marketdata_pipeline.cli.doctor import doctor
 from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.importing import import_bars
@@ -52,6 +53,7 @@ for command in (
     app.command()(command)
 app.command(name="import")(import_bars)
 app.add_typer(queue, name="queue")
+app.add_typer(calendar, name="calendar")
 
 
 @app.callback()

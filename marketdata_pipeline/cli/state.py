@@ -20,6 +20,7 @@ from rich.console import Console
 from marketdata_pipeline.config import Settings, load_settings
 from marketdata_pipeline.database.home import Home, open_home
 from marketdata_pipeline.logs import redact, setup_logging
+from marketdata_pipeline.store.closures import heed
 
 _WIDE = 200
 
@@ -45,6 +46,7 @@ class State:
         """The configured home, closed again at the end."""
         home = open_home(self.settings.home, database_url=self.settings.database)
         try:
+            heed(home.engine)
             yield home
         finally:
             home.engine.dispose()

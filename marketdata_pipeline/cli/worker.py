@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
 from marketdata_pipeline.assembly import Pipeline, assemble
 from marketdata_pipeline.cli.progress import line_of
@@ -18,6 +19,7 @@ from marketdata_pipeline.domain.tiers import Tier
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.ingest.worker import Done, Worker
 from marketdata_pipeline.logs import get_logger
+from marketdata_pipeline.store.closures import heed
 
 _log = get_logger(__name__)
 _Once = Annotated[bool, typer.Option("--once", help="End when nothing is due any more.")]
@@ -60,7 +62,7 @@ def _run(context: typer.Context, every: timedelta | None, *, once: bool) -> None
         if once:
             _until_nothing_is_due(made)
         else:
-            _for_ever(made)
+            _for_ever(made, home.engine)
 
 
 def _look(opened: Pipeline) -> Callable[[], Sequence[Series]]:
@@ -85,9 +87,10 @@ def _until_nothing_is_due(made: Worker) -> None:
     _sum_up(whole)
 
 
-def _for_ever(made: Worker) -> None:
+def _for_ever(made: Worker, engine: Engine) -> None:
     while True:
         try:
+            heed(engine)  # a day may have been closed since
             done = made.step()
             if done is None:
                 made.wait()

@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.calendars import calendar_of
+from marketdata_pipeline.domain.calendars import Calendar, Grid, calendar_of, calendar_with
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY, Micros, monday_of
@@ -25,6 +25,8 @@ from marketdata_pipeline.errors import ContractViolation
 
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
+CLOSURE = "closure"
+"""The rule that no bar comes from a day that a person declared closed: what is stored stays."""
 INDEX_DTYPE = "datetime64[us, UTC]"
 _ASKING = Lock()
 """Two threads that import a package at once can lock each other out: python/cpython issue 83065
@@ -83,7 +85,7 @@ def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[B
     """The rows that break a hard rule, each with the first rule that it breaks.
 
     Rules: finite prices and volume, positive prices, low <= open and close <= high, volume >= 0,
-    label on the session's grid, bar closed at ``market_now``.
+    label on the session's grid, no day that a person closed, bar closed at ``market_now``.
     """
     labels = labels_of(bars)
     broken = broken_rows(bars, series, market_now)
@@ -104,7 +106,7 @@ def _rules(
 ) -> dict[str, np.ndarray]:
     values = values_of(bars)
     opened, high, low, close, volume = values
-    off_grid, forming = _against_calendar(labels, series, market_now)
+    off_grid, closed_day, forming = _against_calendar(labels, series, market_now)
     with np.errstate(invalid="ignore"):
         return {
             "finite": ~np.isfinite(values).all(axis=0),
@@ -112,31 +114,47 @@ def _rules(
             "low_high": (low > np.minimum(opened, close)) | (high < np.maximum(opened, close)),
             "volume": volume < 0,
             "grid": off_grid,
+            CLOSURE: closed_day,
             "closed": forming,
         }
 
 
 def _against_calendar(
     labels: Micros, series: Series, market_now: datetime
-) -> tuple[np.ndarray, np.ndarray]:
-    """Masks: not a label of the calendar; a label whose bar is not closed yet.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks: not a label of the calendar; one that a person closed; whose bar is not closed yet.
 
     Before the first day that the calendar knows any midnight is on the grid of days, any Monday's
     on that of weeks.
     """
     if not len(labels):
-        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
     calendar = calendar_of(series.instrument)
+    grid = _grid(calendar, labels, series)
+    known, at = _known(grid, labels)
+    forming = np.zeros(len(labels), dtype=bool)
+    forming[known] = grid.closes[at[known]] > to_micros(market_now)
+    closed_day = np.zeros(len(labels), dtype=bool)
+    if calendar.closures:
+        regular = _grid(calendar_with(series.instrument.venue), labels, series)
+        closed_day = ~known & _known(regular, labels)[0]
+    unknown_era = labels < to_micros(calendar.begins)
+    off_grid = ~known & ~closed_day & ~(unknown_era & _dated(labels, series.timeframe))
+    return off_grid, closed_day, forming
+
+
+def _grid(calendar: Calendar, labels: Micros, series: Series) -> Grid:
     within = TimeRange(_instant(labels.min()), _instant(labels.max()) + timedelta(microseconds=1))
-    grid = calendar.grid(series.timeframe, within)
+    return calendar.grid(series.timeframe, within)
+
+
+def _known(grid: Grid, labels: Micros) -> tuple[np.ndarray, np.ndarray]:
+    """Which labels are of the grid, and where in it they would be."""
     at = np.searchsorted(grid.labels, labels)
     known = np.zeros(len(labels), dtype=bool)
     inside = at < len(grid.labels)
     known[inside] = grid.labels[at[inside]] == labels[inside]
-    forming = np.zeros(len(labels), dtype=bool)
-    forming[known] = grid.closes[at[known]] > to_micros(market_now)
-    unknown_era = labels < to_micros(calendar.begins)
-    return ~known & ~(unknown_era & _dated(labels, series.timeframe)), forming
+    return known, at
 
 
 def _dated(labels: Micros, timeframe: Timeframe) -> np.ndarray:
@@ -155,12 +173,14 @@ def _instant(label: int) -> datetime:
 def validate(bars: pd.DataFrame, series: Series, market_now: datetime) -> pd.DataFrame:
     """The same frame, once every hard rule is known to hold.
 
+    What was stored of a day before a person closed it may stay.
+
     Raises:
         ContractViolation: wrong columns, dtypes, zone or order, duplicates, or a bad row; the text
             names series, rule and the first row.
     """
     check_shape(bars, series)
-    bad = bad_rows(bars, series, market_now)
+    bad = [one for one in bad_rows(bars, series, market_now) if one.rule != CLOSURE]
     if bad:
         raise ContractViolation(
             f"{series}: {len(bad)} bars break a hard rule, first {bad[0].rule} at {bad[0].ts}"

@@ -1,17 +1,19 @@
 """Calendars: which days and hours an instrument trades, from one table of rules per kind.
 
-Not here: where schedules come from (schedules), arithmetic on them (sessions), and what bars must
-look like (bars). Outside the bounds of an exchange's calendar nothing is expected.
+Not here: where schedules come from (schedules), arithmetic on them (sessions), what a person says
+of single days (closures), and what bars must look like (bars). Outside the bounds of an exchange's
+calendar nothing is expected.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from marketdata_pipeline.domain.instrument import AssetClass, Instrument
+from marketdata_pipeline.domain.closures import Closure, Edits, around_of, edits_of, in_force_on
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.schedules import (
     EARLIEST,
@@ -22,6 +24,7 @@ from marketdata_pipeline.domain.schedules import (
 )
 from marketdata_pipeline.domain.sessions import DAY, WEEK, Days, Micros, Segments, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.venues import CME, CRYPTO, FX, Venue
 
 _LONGEST_CLOSURE = timedelta(days=60)
 """Athens was closed from 2015-06-29 to 2015-07-31; the week before it began a week earlier."""
@@ -36,10 +39,17 @@ class Grid:
 
 
 class Calendar(ABC):
-    """The days and segments of one kind of market; ``zone`` is the zone of its dates."""
+    """The days and segments of one kind of market; ``zone`` is the zone of its dates.
 
-    def __init__(self, zone: str) -> None:
+    ``closures``, sorted, are the days of it that are not as the market's rules say.
+    """
+
+    grids_at_midnight = False
+    """Whether grids start at 00:00 UTC, not with the session."""
+
+    def __init__(self, zone: str, closures: tuple[Closure, ...] = ()) -> None:
         self.zone = zone
+        self.closures = closures
 
     @property
     def begins(self) -> datetime:
@@ -47,12 +57,32 @@ class Calendar(ABC):
         return EARLIEST
 
     @abstractmethod
-    def days(self, start: int, end: int) -> Days:
-        """Sessions with a label in ``[start, end)``."""
+    def regular_days(self, start: int, end: int) -> Days:
+        """Sessions with a label in ``[start, end)``, whatever was said of single days."""
 
     @abstractmethod
+    def regular_segments(self, start: int, end: int) -> Segments:
+        """Segments of all sessions that may touch ``[start, end)``, and some around, likewise."""
+
+    def days(self, start: int, end: int) -> Days:
+        """Sessions with a label in ``[start, end)``."""
+        regular = self.regular_days(start, end)
+        return regular if self._edits is None else self._edits.on_days(regular, start, end)
+
     def segments(self, start: int, end: int) -> Segments:
         """Trading segments of all sessions that may touch ``[start, end)``, and some around."""
+        regular = self.regular_segments(start, end)
+        if self._edits is None:
+            return regular
+        return self._edits.on_segments(regular, start - 2 * DAY, end + 2 * DAY)
+
+    @cached_property
+    def _edits(self) -> Edits | None:
+        if not self.closures:
+            return None
+        start, end = around_of(self.closures)
+        regular, segments = self.regular_days(start, end), self.regular_segments(start, end)
+        return edits_of(self.closures, regular, segments, at_midnight=self.grids_at_midnight)
 
     def grid(self, timeframe: Timeframe, within: TimeRange) -> Grid:
         """The bars with a label in ``within``; none before ``begins``."""
@@ -111,8 +141,8 @@ def step_of(timeframe: Timeframe) -> int:
 class ExchangeCalendar(Calendar):
     """Sessions as exchange_calendars knows them, with early closes and lunch breaks."""
 
-    def __init__(self, name: str, zone: str) -> None:
-        super().__init__(zone)
+    def __init__(self, name: str, zone: str, closures: tuple[Closure, ...] = ()) -> None:
+        super().__init__(zone, closures)
         self._name = name
 
     @property
@@ -120,11 +150,11 @@ class ExchangeCalendar(Calendar):
         """The first day that exchange_calendars knows of it, 1970 at the earliest."""
         return exchange_bound(self._name)
 
-    def days(self, start: int, end: int) -> Days:
+    def regular_days(self, start: int, end: int) -> Days:
         """Sessions with a label in ``[start, end)``."""
         return exchange_schedule(self._name, start, end).days.between(start, end)
 
-    def segments(self, start: int, end: int) -> Segments:
+    def regular_segments(self, start: int, end: int) -> Segments:
         """Mornings, afternoons or whole sessions, from two days before to two days after."""
         segments = exchange_schedule(self._name, start, end).segments
         cut = slice(*np.searchsorted(segments.open, [start - 2 * DAY, end + 2 * DAY]))
@@ -134,21 +164,23 @@ class ExchangeCalendar(Calendar):
 class CmeCalendar(ExchangeCalendar):
     """CME Globex: sessions run from the evening before; the last hour before 17:00 is a break."""
 
-    def __init__(self, zone: str) -> None:
-        super().__init__("CMES", zone)
+    def __init__(self, zone: str, closures: tuple[Closure, ...] = ()) -> None:
+        super().__init__("CMES", zone, closures)
 
 
 class CryptoCalendar(Calendar):
     """Every UTC day, all day."""
 
-    def days(self, start: int, end: int) -> Days:
+    grids_at_midnight = True
+
+    def regular_days(self, start: int, end: int) -> Days:
         """UTC days with a label in ``[start, end)``."""
         label = np.arange(-(-start // DAY) * DAY, end, DAY, dtype=np.int64)
         return Days(label, label, label + DAY)
 
-    def segments(self, start: int, end: int) -> Segments:
+    def regular_segments(self, start: int, end: int) -> Segments:
         """The same days as trading segments, one more at either side."""
-        days = self.days(start - DAY, end + DAY)
+        days = self.regular_days(start - DAY, end + DAY)
         return Segments(days.open, days.open, days.close)
 
 
@@ -158,27 +190,43 @@ class FxCalendar(Calendar):
     Yahoo labels Monday to Friday only; the Sunday evening belongs to no daily bar.
     """
 
-    def days(self, start: int, end: int) -> Days:
+    grids_at_midnight = True
+
+    def regular_days(self, start: int, end: int) -> Days:
         """Mondays to Fridays with a label in ``[start, end)``."""
         return fx_schedule(start - DAY, end + DAY).days.between(start, end)
 
-    def segments(self, start: int, end: int) -> Segments:
+    def regular_segments(self, start: int, end: int) -> Segments:
         """UTC days from Sunday to Friday, the first and the last cut by New York's clock."""
         segments = fx_schedule(start - DAY, end + DAY).segments
         cut = slice(*np.searchsorted(segments.anchor, [start - DAY, end + DAY]))
         return Segments(segments.anchor[cut], segments.open[cut], segments.close[cut])
 
 
-@lru_cache(maxsize=256)
 def calendar_of(instrument: Instrument) -> Calendar:
-    """The calendar that an instrument follows."""
-    venue = instrument.venue
-    match instrument.asset_class:
-        case AssetClass.CRYPTO:
-            return CryptoCalendar(venue.zone)
-        case AssetClass.FX:
-            return FxCalendar(venue.zone)
-        case AssetClass.FUTURE:
-            return CmeCalendar(venue.zone)
-        case _:
-            return ExchangeCalendar(venue.calendar, venue.zone)
+    """The calendar that an instrument follows, with the closures that are in force."""
+    venue = _venue_of(instrument)
+    return _calendar(venue, in_force_on(venue.calendar))
+
+
+def calendar_with(venue: Venue, closures: tuple[Closure, ...] = ()) -> Calendar:
+    """The calendar of a venue as it would be with these closures of it, sorted by session."""
+    return _calendar(venue, closures)
+
+
+@lru_cache(maxsize=8192)
+def _venue_of(instrument: Instrument) -> Venue:
+    return instrument.venue
+
+
+@lru_cache(maxsize=256)
+def _calendar(venue: Venue, closures: tuple[Closure, ...]) -> Calendar:
+    match venue.calendar:
+        case CRYPTO.calendar:
+            return CryptoCalendar(venue.zone, closures)
+        case FX.calendar:
+            return FxCalendar(venue.zone, closures)
+        case CME.calendar:
+            return CmeCalendar(venue.zone, closures)
+        case name:
+            return ExchangeCalendar(name, venue.zone, closures)

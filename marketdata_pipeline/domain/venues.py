@@ -97,3 +97,6 @@ QUOTE_CURRENCIES = frozenset({
     "AUD", "BTC", "CAD", "CHF", "CNY", "ETH", "EUR", "GBP", "HKD", "INR", "JPY", "KRW",
     "USD", "USDC", "USDT",
 })  # fmt: skip
+
+BY_CALENDAR = {one.calendar: one for one in (*BY_SUFFIX.values(), US, CRYPTO, FX, CME)}
+"""A venue of each calendar; those that share a calendar share its zone."""

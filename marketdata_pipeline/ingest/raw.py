@@ -44,10 +44,12 @@ def to_raw(reply: Reply, known: Sequence[Action]) -> Settled:
     if reply.basis is Basis.SPLIT_ADJUSTED:
         bars = raw_from_split_adjusted(bars, reply.series, splits_in_effect(reply, known))
     bad = _bad_rows(bars, reply)
-    if len(bad) > max(1, _TOLERATED_SHARE * len(bars)):
+    counted = [one for one in bad if one.rule != contract.CLOSURE]  # that is no fault of the reply
+    if len(counted) > max(1, _TOLERATED_SHARE * len(bars)):
         raise MalformedReply(
-            f"{reply.series}: {len(bad)} of {len(bars)} rows from {reply.provider} break a hard "
-            f"rule (first {bad[0].rule} at {bad[0].ts:%Y-%m-%d %H:%M}); nothing was stored",
+            f"{reply.series}: {len(counted)} of {len(bars)} rows from {reply.provider} break a "
+            f"hard rule (first {counted[0].rule} at {counted[0].ts:%Y-%m-%d %H:%M}); nothing was "
+            "stored",
             provider=reply.provider,
             series=str(reply.series),
         )

@@ -11,6 +11,7 @@ from marketdata_pipeline.database.home import Home, open_home
 from marketdata_pipeline.reading.data import DataManager
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.closures import heed
 from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 
@@ -25,6 +26,7 @@ def opened(folder: Path, database_url: str | None) -> Iterator[DataManager]:
     """
     home = open_home(folder, database_url=database_url)
     try:
+        heed(home.engine)
         yield data_of(home)
     finally:
         home.engine.dispose()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Row
 
-from marketdata_pipeline.domain.bars import bad_rows, frame
+from marketdata_pipeline.domain.bars import CLOSURE, bad_rows, frame
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, SpanKind
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
@@ -138,7 +138,8 @@ def _of_journal(stored: Stored, live: Rows) -> _Said:
 
 def _of_contract(series: Series, live: Rows, market_now: datetime) -> _Said:
     for bad in bad_rows(frame(live.ts, live.columns), series, market_now):
-        yield "contract", f"the bar at {bad.ts.isoformat()} breaks the rule {bad.rule}"
+        if bad.rule != CLOSURE:
+            yield "contract", f"the bar at {bad.ts.isoformat()} breaks the rule {bad.rule}"
 
 
 def _of_coverage(stored: Stored, live: Rows) -> _Said:

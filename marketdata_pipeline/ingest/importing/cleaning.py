@@ -30,6 +30,7 @@ _WITHOUT_VOLUME = {AssetClass.FX, AssetClass.INDEX}
 WORDS = {
     "time": "without a time, or one that a change of the clocks left out or made twofold",
     "grid": "not on the grid of the calendar",
+    "closure": "on a day, or in hours, that a person closed",
     "closed": "not closed yet",
     "finite": "a price or the volume missing",
     "positive_prices": "a price that is not above 0",
