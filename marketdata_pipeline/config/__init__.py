@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from marketdata_pipeline.config.alerting import Alerting
 from marketdata_pipeline.config.asking import Asking
 from marketdata_pipeline.config.happening import Happening
 from marketdata_pipeline.config.holding import Holding
@@ -54,7 +55,7 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-class Settings(Asking, Happening, Holding):
+class Settings(Alerting, Asking, Happening, Holding):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -205,7 +206,8 @@ class Settings(Asking, Happening, Holding):
     def secrets(self) -> list[str]:
         """The values that no log line may show, for `logs.redact`."""
         values = (getattr(self, name) for name in self.keys().secret)
-        return [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
+        whole = [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
+        return list(dict.fromkeys([*whole, *self.alert_secrets()]))
 
     @classmethod
     def keys(cls) -> Keys:
