@@ -42,11 +42,13 @@ class Listing:
         first_trade: the listing's first day.
         run_id: the run that works.
         too_old: a range that is wanted but out of the provider's depth.
+        disowned: splits that were known until the reply listed them no more and disagreed.
     """
 
     first_trade: date | None = None
     run_id: str | None = None
     too_old: TimeRange | None = None
+    disowned: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,6 +225,7 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
         coverage=_covering(answer.parts, absent, listing, reply.market_at, answer.provisional),
         actions=reply.actions,
         actions_within=reply.actions_within,
+        disowned=listing.disowned,
         first_trade=reply.first_trade,
         asset_class=reply.series.instrument.believed(reply.asset_class),
         final=answer.final,

@@ -20,6 +20,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.governor.flights import Flights
+from marketdata_pipeline.ingest.acts import Acts
 from marketdata_pipeline.ingest.batch import Batch, Start
 from marketdata_pipeline.ingest.course import Course
 from marketdata_pipeline.ingest.judge import Judge
@@ -142,8 +143,7 @@ class Updater:
                 clock=self.clock,
                 stored=stored[one],
                 coverage=coverage[one],
-                actions=actions[one].actions,
-                actions_known=list(actions[one].covered),
+                acts=Acts(actions[one].actions, actions[one].covered),
                 first_trade=facts[one].first_trade,
                 errand=errand,
                 retries=retries,

@@ -3,16 +3,16 @@
 Not here: many instruments at once (update), and what becomes of one reply (settle).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from marketdata_pipeline.domain.actions import Action, as_paid, restated, splits_of
+from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract
+from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -26,9 +26,9 @@ from marketdata_pipeline.errors import (
     SplitContradicted,
     Unavailable,
 )
+from marketdata_pipeline.ingest.acts import Acts
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
 from marketdata_pipeline.ingest.plan import Ask, Plan, bars_before, plan, wanted_range
-from marketdata_pipeline.ingest.raw import splits_in_effect
 from marketdata_pipeline.ingest.retries import Retries
 from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
 from marketdata_pipeline.logs import get_logger
@@ -81,8 +81,7 @@ class InstrumentWork:
     clock: Clock
     stored: dict[Series, SeriesSummary]
     coverage: dict[Series, Coverage]
-    actions: tuple[Action, ...]
-    actions_known: list[TimeRange]
+    acts: Acts
     first_trade: date | None
     errand: Errand
     retries: Retries
@@ -163,15 +162,15 @@ class InstrumentWork:
 
     def _attempt(self, request: _Request, tally: Tally) -> None:
         """Ask once and store what comes; what a refused reply told of splits is forgotten."""
-        before = self.actions, self.actions_known
+        before = self.acts
         try:
             reply = self._asked(request)
             tally.requests += reply.requests
-            self._learn_splits(reply)
+            self._learn(reply)
             self._know_actions(request, reply, tally)
-            self._settle(self._as_paid(reply), request, tally)
+            self._settle_or_disown(reply, request, tally)
         except MarketDataError as error:
-            self.actions, self.actions_known = before
+            self.acts = before
             if isinstance(error, ProviderError):
                 tally.requests += error.requests
             raise
@@ -208,26 +207,13 @@ class InstrumentWork:
             market_now=self.clock.market_now(),
         )
 
-    def _learn_splits(self, reply: Reply) -> None:
+    def _learn(self, reply: Reply) -> None:
         self.first_trade = reply.first_trade or self.first_trade
-        self._add(splits_of(reply.actions))
-        if reply.actions_within is not None:
-            self.actions_known = merge([*self.actions_known, reply.actions_within])
-
-    def _add(self, actions: Iterable[Action]) -> None:
-        told = list(actions)
-        gone = restated(self.actions, told)
-        kept = [one for one in self.actions if one not in gone]
-        latest = {(one.ex_date, one.kind): one for one in (*kept, *told)}
-        self.actions = tuple(latest.values())
+        self.acts = self.acts.learned(reply)
 
     def _as_paid(self, reply: Reply) -> Reply:
-        """The reply with payments as they were paid; every later split is known by now."""
-        if reply.basis is not Basis.SPLIT_ADJUSTED:
-            return reply
-        paid = as_paid(reply.actions, splits_in_effect(reply, self.actions))
-        self._add(paid)
-        return replace(reply, actions=paid)
+        self.acts, paid = self.acts.paid(reply)
+        return paid
 
     def _know_actions(self, request: _Request, reply: Reply, tally: Tally) -> None:
         """Before prices are un-split, every action from the window to now has to be known."""
@@ -236,17 +222,17 @@ class InstrumentWork:
             return
         if not self.instrument.asset_class.has_actions or needed is None:
             return
-        unexplained = bars_before(self.actions_known, self.stored.values())
-        if unexplained is None and not subtract([needed], self.actions_known):
+        unexplained = bars_before(self.acts.within, self.stored.values())
+        if unexplained is None and not self.acts.lacks(needed):
             return
         daily = Series(self.instrument, Timeframe.D1)
         oldest = min(unexplained or request.oldest, request.oldest)
         whole = TimeRange(oldest, reply.market_at)
         wide = request.provider.fetch(daily, whole, request.errand)
         tally.requests += wide.requests
-        self._learn_splits(wide)
+        self._learn(wide)
         actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
-        if subtract([needed], self.actions_known):
+        if self.acts.lacks(needed):
             raise MalformedReply(
                 f"{reply.series}: {reply.provider} does not tell all splits of "
                 f"{self.instrument} from {needed.start:%Y-%m-%d} on; nothing was stored",
@@ -254,10 +240,23 @@ class InstrumentWork:
                 series=str(reply.series),
             )
 
-    def _settle(self, reply: Reply, request: _Request, tally: Tally) -> None:
-        listing = Listing(self.first_trade, self.run_id, request.too_old)
+    def _settle_or_disown(self, reply: Reply, request: _Request, tally: Tally) -> None:
+        """Store what came; a split that it contradicts and does not list any more was none."""
+        try:
+            self._settle(self._as_paid(reply), request, tally)
+        except SplitContradicted:
+            gone = self.acts.disowned(reply)
+            if not gone:
+                raise
+            self.acts = self.acts.without(gone)
+            self._settle(self._as_paid(reply), request, tally, gone)
+
+    def _settle(
+        self, reply: Reply, request: _Request, tally: Tally, gone: tuple[Action, ...] = ()
+    ) -> None:
+        listing = Listing(self.first_trade, self.run_id, request.too_old, gone)
         parts = request.ask.parts
-        committed = settle(self.store, reply, parts, self.actions, listing=listing)
+        committed = settle(self.store, reply, parts, self.acts.actions, listing=listing)
         self._note(reply.series, committed)
         tally.rows_new += committed.rows_new
         if committed.brought:
@@ -293,7 +292,7 @@ class InstrumentWork:
             coverage=self.coverage.get(base, Coverage()),
             origin=stored.origin,
             version=stored.version,
-            actions=self.actions,
+            actions=self.acts.actions,
             changed=changed,
             first_trade=self.first_trade,
         )

@@ -25,7 +25,8 @@ from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.store import identity, ledger
+from marketdata_pipeline.store import identity
+from marketdata_pipeline.store.actions import action_of, ranges_of
 from marketdata_pipeline.store.write import Committed, FetchKind
 
 _LONGEST_MESSAGE = 500
@@ -124,14 +125,14 @@ class Catalog:
             for row in connection.execute(
                 select(instruments.c.key, actions).join_from(actions, instruments).where(ours)
             ):
-                found[row.key].append(ledger.action_of(row))
+                found[row.key].append(action_of(row))
             for row in connection.execute(
                 select(instruments.c.key, action_coverage)
                 .join_from(action_coverage, instruments)
                 .where(ours)
                 .order_by(action_coverage.c.start)
             ):
-                covered[row.key] += ledger.ranges_of([row])
+                covered[row.key] += ranges_of([row])
         return {
             one: KnownActions(tuple(sorted(found[key])), tuple(covered[key]))
             for key, one in by_key.items()

@@ -12,7 +12,7 @@ from marketdata_pipeline.database.dialect import one_of
 from marketdata_pipeline.database.metadata import actions, instruments
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.store.ledger import action_of
+from marketdata_pipeline.store.actions import action_of
 
 
 def splits(

@@ -4,10 +4,9 @@ Not here: chunks, and the order in which a transaction does all this (bars).
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
-from fractions import Fraction
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -26,18 +25,14 @@ from sqlalchemy import (
     update,
 )
 
-from marketdata_pipeline.database.dialect import upsert
 from marketdata_pipeline.database.metadata import (
-    action_coverage,
-    actions,
     coverage,
     fetches,
     instruments,
     series,
 )
-from marketdata_pipeline.domain.actions import Action, ActionKind, restated, splits_of
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span, SpanKind
-from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.store.write import Fetch, Write
 
 _FACTS = {
@@ -56,10 +51,6 @@ _COVER = insert(coverage)
 _UNCOVER = delete(coverage).where(
     coverage.c.series_id == bindparam("of"), coverage.c.start == bindparam("at")
 )
-_ACTIONS = select(actions).where(actions.c.instrument_id == bindparam("of"))
-_ACTION_COVERAGE = select(action_coverage).where(action_coverage.c.instrument_id == bindparam("of"))
-_COVER_ACTIONS = insert(action_coverage)
-_UNCOVER_ACTIONS = delete(action_coverage).where(action_coverage.c.instrument_id == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,64 +165,3 @@ def lock_instrument(connection: Connection, write: Write, instrument_id: int) ->
         connection.execute(_NOTE, told)
     elif any(value is not None for value in facts.values()):
         connection.execute(_NOTE_NEWS, told)
-
-
-def add_actions(connection: Connection, write: Write, instrument_id: int, fetch_id: int) -> None:
-    """Enter the write's actions and the range that it lists all of.
-
-    None is removed but a split that comes again with another date.
-    """
-    _forget_restated(connection, write, instrument_id)
-    rows = [
-        {
-            "instrument_id": instrument_id,
-            "ex_date": one.ex_date.isoformat(),
-            "kind": one.kind.value,
-            "numerator": str(one.value.numerator),
-            "denominator": str(one.value.denominator),
-            "fetch_id": fetch_id,
-        }
-        for one in write.actions
-    ]
-    upsert(connection, actions, ("instrument_id", "ex_date", "kind"), rows)
-    if write.actions_within is not None:
-        _extend_action_coverage(connection, write.actions_within, instrument_id)
-
-
-def _forget_restated(connection: Connection, write: Write, instrument_id: int) -> None:
-    if not splits_of(write.actions):
-        return
-    ours = actions.c.instrument_id == instrument_id
-    known = [action_of(row) for row in connection.execute(_ACTIONS, {"of": instrument_id})]
-    for gone in restated(known, write.actions):
-        same = (actions.c.ex_date == gone.ex_date.isoformat(), actions.c.kind == gone.kind.value)
-        connection.execute(delete(actions).where(ours, *same))
-
-
-def _extend_action_coverage(connection: Connection, within: TimeRange, instrument_id: int) -> None:
-    ours = {"of": instrument_id}
-    before = ranges_of(connection.execute(_ACTION_COVERAGE, ours).all())
-    after = merge([*before, within])
-    if after == merge(before):
-        return
-    connection.execute(_UNCOVER_ACTIONS, ours)
-    rows = [
-        {
-            "instrument_id": instrument_id,
-            "start": to_micros(one.start),
-            "end": to_micros(one.end),
-        }
-        for one in after
-    ]
-    connection.execute(_COVER_ACTIONS, rows)
-
-
-def ranges_of(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[TimeRange]:
-    """The ranges of rows with a start and an end."""
-    return [TimeRange(from_micros(row.start), from_micros(row.end)) for row in rows]
-
-
-def action_of(row: Row[*tuple[Any, ...]]) -> Action:
-    """The action that a row of the table says."""
-    value = Fraction(int(row.numerator), int(row.denominator))
-    return Action(date.fromisoformat(row.ex_date), ActionKind(row.kind), value)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import wall_micros
+from marketdata_pipeline.database.doubting import action_changes
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import (
     action_coverage,
@@ -102,7 +103,7 @@ def _delete(connection: Connection, instrument: int, ids: Sequence[int], now: in
     """Delete what hangs on series before them; a writer that comes meanwhile begins anew."""
     gone = delete(chunks).where(chunks.c.series_id.in_(ids)).returning(chunks.c.path)
     retire(connection, connection.execute(gone).scalars().all(), now)
-    for table in (actions, action_coverage):
+    for table in (action_changes, actions, action_coverage):
         connection.execute(delete(table).where(table.c.instrument_id == instrument))
     for table in (restatements, coverage, quality, fetches):
         connection.execute(delete(table).where(table.c.series_id.in_(ids)))

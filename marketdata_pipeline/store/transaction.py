@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
 from marketdata_pipeline.store import identity, journal, ledger
+from marketdata_pipeline.store.actions import add_actions
 from marketdata_pipeline.store.chunks import Piece, Standing
 from marketdata_pipeline.store.files import BarFiles
 from marketdata_pipeline.store.journal import Change
@@ -71,7 +72,7 @@ class Transaction:
         if change is not None:
             journal.record(connection, change, series, fetch, int(raised.now))
         coverage = ledger.change_coverage(connection, series, write.coverage)
-        ledger.add_actions(connection, write, instrument, fetch)
+        add_actions(connection, write, instrument, fetch, int(raised.now))
         self._in_time()
         self.tail, self.complete = int(raised.tail), True
         return Committed(

@@ -83,6 +83,7 @@ class Write:
         coverage: a pure function from the coverage as stored to the one after this fetch; it is
             called inside the transaction, perhaps several times.
         actions: of the instrument; ``actions_within`` is the range in which the reply lists all.
+        disowned: known splits that the reply lists no more and that its prices disagree with.
         first_trade: the listing's first day, where the reply tells it.
         asset_class: of the instrument, where the reply tells better than its spelling.
         state: of each bar.
@@ -98,6 +99,7 @@ class Write:
     coverage: Callable[[Coverage], Coverage] = _unchanged
     actions: tuple[Action, ...] = ()
     actions_within: TimeRange | None = None
+    disowned: tuple[Action, ...] = ()
     first_trade: date | None = None
     asset_class: AssetClass | None = None
     state: State = State.PROVISIONAL
