@@ -36,7 +36,12 @@ from marketdata_pipeline.domain.clock import Clock, ReplayClock
 from marketdata_pipeline.domain.gate import Ending, Limits, RateLimit
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.tuning import Tuning
-from marketdata_pipeline.errors import CircuitOpen, MarketDataError, SplitContradicted
+from marketdata_pipeline.errors import (
+    CircuitOpen,
+    MarketDataError,
+    QuarantinedReply,
+    SplitContradicted,
+)
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.ingest.judge import Judge
@@ -57,7 +62,12 @@ _LATER = timedelta(hours=1, minutes=1)
 """A hole is asked again after an hour of market time."""
 _LEAST_COMPLETE = 99.0
 _LONGEST_SENTENCE = 300
-_CATEGORIES = {*map(str, Ending), CircuitOpen.category, SplitContradicted.category}
+_CATEGORIES = {
+    *map(str, Ending),
+    CircuitOpen.category,
+    QuarantinedReply.category,
+    SplitContradicted.category,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ into these).
     │   ├── UnknownSymbol        do not ask again, remember
     │   ├── OutOfDepth           the provider does not go back that far: remember
     │   ├── MalformedReply       try the next provider
-    │   │   └── SplitContradicted  the reply disagrees with a split that is known
+    │   │   ├── SplitContradicted  the reply disagrees with a split that is known
+    │   │   └── QuarantinedReply  it disagrees with what is stored: kept apart
     │   └── CredentialsRefused   skip the provider and tell the person
     ├── StoreError               the catalog or a bar file is unreadable or refuses the write
     │   └── WriteConflict        another writer came first, again and again: ask again
@@ -132,6 +133,12 @@ class SplitContradicted(MalformedReply):
     """The reply's prices disagree with a split that is known."""
 
     category = "split_contradicted"
+
+
+class QuarantinedReply(MalformedReply):
+    """All of the reply is in quarantine; nothing of it was stored."""
+
+    category = "quarantined"
 
 
 class CredentialsRefused(ProviderError):

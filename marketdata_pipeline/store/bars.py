@@ -20,11 +20,12 @@ from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.bars import frame
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
+from marketdata_pipeline.domain.quarantine import Kept
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, StoreError, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
-from marketdata_pipeline.store import identity, journal, ledger
+from marketdata_pipeline.store import identity, journal, ledger, quarantine
 from marketdata_pipeline.store.codec import Rows, rows_of
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.files import GRACE, BarFiles
@@ -108,6 +109,11 @@ class BarStore:
             version, rows = self._versioned(connection, series, within)
             at, provider = _fetched(connection, series, rows.fetch_id)
         return Snapshot(version, _frame(rows), at, rows.state, provider)
+
+    def quarantined(self, series: Series) -> list[Kept]:
+        """All that is or was in quarantine of a series, oldest first, in one query."""
+        with reading(self._engine) as connection:
+            return quarantine.of_series(connection, series)
 
     def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
         """The coverage of each series, in one query; empty for an unknown one."""

@@ -17,7 +17,7 @@ from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micro
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
-from marketdata_pipeline.store import identity, journal, ledger
+from marketdata_pipeline.store import identity, journal, ledger, quarantine
 from marketdata_pipeline.store.actions import add_actions
 from marketdata_pipeline.store.chunks import Piece, Standing
 from marketdata_pipeline.store.files import BarFiles
@@ -73,6 +73,8 @@ class Transaction:
             journal.record(connection, change, series, fetch, int(raised.now))
         coverage = ledger.change_coverage(connection, series, write.coverage)
         add_actions(connection, write, instrument, fetch, int(raised.now))
+        if write.apart:
+            quarantine.keep_apart(connection, write, series, int(raised.now))
         self._in_time()
         self.tail, self.complete = int(raised.tail), True
         return Committed(

@@ -22,7 +22,7 @@ from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput, StoreError
-from marketdata_pipeline.store import ledger
+from marketdata_pipeline.store import ledger, quarantine
 from marketdata_pipeline.store.chunks import ChunkRow, overlapping, read_chunk
 from marketdata_pipeline.store.codec import Rows
 from marketdata_pipeline.store.faults import AnyRow, Fault, Stored, faults_of
@@ -60,7 +60,9 @@ class Verifier:
             if unreadable:
                 return unreadable
             stored = _stored(connection, series, row, found)
-        return faults_of(stored, self._clock.market_now())
+            apart = list(quarantine.faults(connection, series))
+        said = [Fault(series, "quarantine", text) for text in apart]
+        return [*faults_of(stored, self._clock.market_now()), *said]
 
     def everywhere(self) -> list[Fault]:
         """What is wrong with files and rows that belong to no single series."""

@@ -15,6 +15,7 @@ from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow, empty, labels_of
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.instrument import AssetClass
+from marketdata_pipeline.domain.quarantine import Decision, Suspect
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
@@ -73,6 +74,25 @@ def _unchanged(coverage: Coverage) -> Coverage:
     return coverage
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What a write does to the quarantine of its series.
+
+    Attributes:
+        held: parts of the reply that are kept apart from now on.
+        again: ids of those in quarantine that came again.
+        decided: what becomes of those that are there.
+    """
+
+    held: tuple[Suspect, ...] = ()
+    again: tuple[int, ...] = ()
+    decided: tuple[Decision, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether it does anything."""
+        return bool(self.held or self.again or self.decided)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
     """One fetch with its bars and all that it answers; stored whole or not at all.
@@ -91,6 +111,7 @@ class Write:
         reason: why final bars change, where some do; they are journalled with it.
         aside: the reply was asked for something else than the series' bars: its error and its last
             update stay as they are.
+        apart: what it does to the quarantine.
     """
 
     series: Series
@@ -106,6 +127,7 @@ class Write:
     final: tuple[TimeRange, ...] = ()
     reason: str | None = None
     aside: bool = False
+    apart: Apart = Apart()
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,12 @@ def kinds(of: type[ProviderError] = ProviderError) -> list[type[ProviderError]]:
 
 
 def test_each_error_that_a_request_ends_with_is_an_ending() -> None:
-    none = {"provider", "circuit_open", "split_contradicted"}  # no request ends with these
+    none = {
+        "provider",
+        "circuit_open",
+        "split_contradicted",
+        "quarantined",
+    }  # no request ends with these
     categories = {one.category for one in kinds()} - none
     assert categories == {str(one) for one in Ending} - {"answered", "abandoned"}
 

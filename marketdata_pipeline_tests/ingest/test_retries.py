@@ -19,6 +19,7 @@ from marketdata_pipeline.errors import (
     OutOfDepth,
     ProviderError,
     ProviderTimeout,
+    QuarantinedReply,
     RateLimited,
     SplitContradicted,
     StoreError,
@@ -82,6 +83,7 @@ def middling(clock: FrozenClock, *waits: float) -> Retries:
         (limited(CircuitOpen), []),
         (Blocked("go away"), []),
         (SplitContradicted("no split"), []),
+        (QuarantinedReply("odd"), []),
         (UnknownSymbol("who?"), []),
         (OutOfDepth("too long ago"), []),
         (refused_key(requests=1), [0, 0, 0, 0]),
@@ -140,7 +142,7 @@ def test_other_waits_are_other_numbers_of_attempts(
         assert len(attempt.errands) == expected
 
 
-CATEGORIES = sorted({*map(str, Ending), "circuit_open", "split_contradicted"})
+CATEGORIES = sorted({*map(str, Ending), "circuit_open", "split_contradicted", "quarantined"})
 waits_of_a_setting = st.lists(st.floats(0, 3600), max_size=10)
 
 
