@@ -32,12 +32,13 @@ def _close(world: World, adjust: Adjust) -> pd.Series:
 def test_a_split_announced_after_ingest_is_taken_out_on_read_without_a_refetch(
     world: World,
 ) -> None:
-    world.provider.actions = (PAID, TEN)
+    world.provider.actions = (PAID,)
     truth = walk(AAPL, YEAR, TEN)
     world.provider.truth = {AAPL: truth}
     world.provider.first_trade = YEAR.start.date()
     world.updater.update(AAPL)
     before, asked = _close(world, Adjust.NONE), len(world.provider.asked)
+    world.provider.actions = (PAID, TEN)
     world.clock.advance(timedelta(days=3))  # the first session after it
     world.updater.update(AAPL)
     settling = day("2024-03-13")
