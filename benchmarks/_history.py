@@ -24,11 +24,10 @@ from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import ReplayClock, SystemClock
 from marketdata_pipeline.domain.instrument import AssetClass, Instrument
-from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.ranges import TimeRange, depth_edge
 from marketdata_pipeline.domain.schedules import EARLIEST
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.ingest.plan import depth_edge
 from marketdata_pipeline.simulator.history import FrameHistory, Listing
 from marketdata_pipeline.simulator.server import Simulator
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 
 import numpy as np
 
 from marketdata_pipeline.domain.calendars import Grid
 from marketdata_pipeline.domain.ranges import (
     TimeRange,
+    deadline_of,
     from_micros,
     intersect,
     merge,
@@ -33,6 +35,8 @@ RECHECK_AFTER = (
     timedelta(days=30),
 )
 """Market time until a hole is asked again, by the number of tries so far; the last one repeats."""
+_LAST_LOOK = timedelta(days=1)
+"""Before a provider forgets a bar: runs may be late by some hours."""
 
 
 class SpanKind(Enum):
@@ -105,19 +109,23 @@ class Coverage:
         absent: Sequence[TimeRange],
         market_now: datetime,
         unsettled: Sequence[Span] = (),
+        *,
+        depth: timedelta | None = None,
     ) -> "Coverage":
         """The coverage once one or more ranges were answered without the ``absent`` parts of them.
 
         A part that was a hole before waits longer than the last time; one that was not starts
-        with the shortest delay, also where it borders on an old hole. What lies in a span of
-        ``unsettled`` is provisional as that one is.
+        with the shortest delay, also where it borders on an old hole. Since when it is one is
+        kept. None waits past the day before a provider that serves ``depth`` (None: all) forgets
+        its first bar. What lies in a span of ``unsettled`` is provisional as that one is.
         """
         parts = [answered] if isinstance(answered, TimeRange) else answered
         gaps = intersect(parts, absent)
         known = [hole.within for hole in self.holes()]
-        fresh = [_hole(part, 0, market_now, market_now) for part in subtract(gaps, known)]
+        seen = partial(_hole, market_now=market_now, depth=depth)
+        fresh = [seen(part, 0, market_now) for part in subtract(gaps, known)]
         again = [
-            _hole(part, hole.tries + 1, market_now, hole.since)
+            seen(part, hole.tries + 1, hole.since)
             for hole in self.holes()
             for part in parts_inside(hole.within, gaps)
         ]
@@ -143,9 +151,19 @@ class Coverage:
         return Coverage(tuple(_joined(sorted([*kept, *fresh], key=lambda one: one.within))))
 
 
-def _hole(within: TimeRange, tries: int, market_now: datetime, since: datetime | None) -> Span:
-    delay = RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
-    return Span(within, SpanKind.HOLE, market_now + delay, tries, since)
+def _hole(
+    within: TimeRange,
+    tries: int,
+    since: datetime | None,
+    *,
+    market_now: datetime,
+    depth: timedelta | None,
+) -> Span:
+    again = market_now + RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
+    last = None if depth is None else deadline_of(within.start, depth) - _LAST_LOOK
+    if last is not None and market_now < last < again:
+        again = last
+    return Span(within, SpanKind.HOLE, again, tries, since)
 
 
 def _due(span: Span, market_now: datetime) -> bool:

@@ -6,7 +6,7 @@ Not here: calendars, and which instants a range ought to hold.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from marketdata_pipeline.errors import BadInput
 
@@ -87,6 +87,17 @@ def parse_instant(text: "str | date | datetime") -> datetime:
         return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError) as error:  # 0001-01-01 east of Greenwich is in no year
         raise BadInput(f"{str(text)[:40]!r} is no date; write it as 2024-01-31") from error
+
+
+def depth_edge(market_now: datetime, depth: timedelta) -> datetime:
+    """The first whole UTC day that lies within a depth."""
+    day = datetime.combine((market_now - depth).date(), time.min, tzinfo=UTC)
+    return day + timedelta(days=1)
+
+
+def deadline_of(label: datetime, depth: timedelta) -> datetime:
+    """The instant from which on a label lies before ``depth_edge``."""
+    return datetime.combine(label.date(), time.min, tzinfo=UTC) + depth
 
 
 def span(start: datetime, end: datetime) -> TimeRange | None:

@@ -11,7 +11,14 @@ import numpy as np
 
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, absent_ranges
-from marketdata_pipeline.domain.ranges import TimeRange, cut, from_micros, intersect, span
+from marketdata_pipeline.domain.ranges import (
+    TimeRange,
+    cut,
+    depth_edge,
+    from_micros,
+    intersect,
+    span,
+)
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.providers.base import Capability
@@ -55,12 +62,6 @@ def wanted_range(
 def _usual_start(series: Series, market_now: datetime) -> datetime:
     depth = series.timeframe.depth
     return DAWN if depth is None else depth_edge(market_now, depth)
-
-
-def depth_edge(market_now: datetime, depth: timedelta) -> datetime:
-    """The first whole UTC day that lies within a depth."""
-    day = datetime.combine((market_now - depth).date(), time.min, tzinfo=UTC)
-    return day + timedelta(days=1)
 
 
 def label_floor(series: Series, since: datetime) -> datetime:

@@ -15,6 +15,7 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.hole import given_up
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -146,7 +147,7 @@ def refused(
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         present = contract.labels_of(stored.bars)
         absent = absent_labels(series, parts, present, listing.first_trade)
-        cover = _covering(parts, absent, listing, fetch.market_at)
+        cover = _covering(_Lacking(series, parts, absent, present), listing, fetch.market_at)
         return Write(series, fetch, coverage=cover), True
 
     return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)
@@ -218,11 +219,12 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
     absent = absent_labels(reply.series, answer.parts, present, first_trade)
+    lacking = _Lacking(reply.series, answer.parts, absent, present)
     write = Write(
         series=reply.series,
         bars=bars[keep],
         fetch=_fetch_of(reply, answer.settled.dropped, listing),
-        coverage=_covering(answer.parts, absent, listing, reply.market_at, answer.provisional),
+        coverage=_covering(lacking, listing, reply.market_at, answer.provisional),
         actions=reply.actions,
         actions_within=reply.actions_within,
         disowned=listing.disowned,
@@ -234,16 +236,28 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     return write, bool(absent) or bool(restated.any())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lacking:
+    """The ``parts`` of a series that were answered without the ``absent`` parts of them.
+
+    ``present`` are the labels of the bars that there are in and around them.
+    """
+
+    series: Series
+    parts: Sequence[TimeRange]
+    absent: Sequence[TimeRange]
+    present: Micros
+
+
 def _covering(
-    parts: Sequence[TimeRange],
-    absent: Sequence[TimeRange],
-    listing: Listing,
-    market_at: datetime,
-    provisional: Sequence[Span] = (),
+    lacking: _Lacking, listing: Listing, market_at: datetime, provisional: Sequence[Span] = ()
 ) -> Callable[[Coverage], Coverage]:
+    depth = lacking.series.timeframe.depth
+
     def cover(before: Coverage) -> Coverage:
         known = _noting_depth(before, listing.too_old)
-        return known.after(parts, absent, market_at, provisional)
+        after = known.after(lacking.parts, lacking.absent, market_at, provisional, depth=depth)
+        return given_up(lacking.series, after, lacking.present, market_at)
 
     return cover
 

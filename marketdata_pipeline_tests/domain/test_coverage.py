@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 ORIGIN = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = ORIGIN + timedelta(days=1)
 HORIZON = 50
-Said = tuple[SpanKind, datetime | None, int]
+Said = tuple[SpanKind, datetime | None, int, datetime | None]
 
 
 def minutes(first: int, after: int) -> TimeRange:
@@ -35,11 +35,7 @@ def each(one: TimeRange) -> range:
 
 
 def as_model(coverage: Coverage) -> dict[int, Said]:
-    return {
-        minute: (span.kind, span.recheck_at, span.tries)
-        for span in coverage.spans
-        for minute in each(span.within)
-    }
+    return {minute: as_said(span) for span in coverage.spans for minute in each(span.within)}
 
 
 def well_formed(coverage: Coverage) -> bool:
@@ -52,7 +48,7 @@ def well_formed(coverage: Coverage) -> bool:
 
 
 def as_said(span: Span) -> Said:
-    return span.kind, span.recheck_at, span.tries
+    return span.kind, span.recheck_at, span.tries, span.since
 
 
 RANGE = st.tuples(st.integers(0, HORIZON - 10), st.integers(1, 10)).map(
@@ -61,10 +57,12 @@ RANGE = st.tuples(st.integers(0, HORIZON - 10), st.integers(1, 10)).map(
 RANGES = st.lists(RANGE, max_size=5)
 SAID = st.sampled_from(
     [
-        (SpanKind.ANSWERED, None, 0),
-        (SpanKind.OUT_OF_DEPTH, None, 0),
-        (SpanKind.HOLE, NOW, 0),
-        (SpanKind.HOLE, NOW + MINUTE, 2),
+        (SpanKind.ANSWERED, None, 0, None),
+        (SpanKind.OUT_OF_DEPTH, None, 0, None),
+        (SpanKind.NO_TRADE, None, 3, ORIGIN),
+        (SpanKind.HOLE, NOW, 0, None),
+        (SpanKind.HOLE, NOW, 0, ORIGIN),
+        (SpanKind.HOLE, NOW + MINUTE, 2, ORIGIN + MINUTE),
     ]
 )
 
@@ -97,12 +95,13 @@ def test_an_answer_covers_its_range_and_its_gaps_become_holes(
     expected = dict(known)
     for minute in each(answered):
         if all(minute not in each(one) for one in absent):
-            expected[minute] = (SpanKind.ANSWERED, None, 0)
+            expected[minute] = (SpanKind.ANSWERED, None, 0, None)
             continue
         old = known.get(minute)
-        tries = old[2] + 1 if old and old[0] is SpanKind.HOLE else 0
+        again = old is not None and old[0] is SpanKind.HOLE
+        tries, since = (old[2] + 1, old[3]) if old and again else (0, NOW)
         delay = RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
-        expected[minute] = (SpanKind.HOLE, NOW + delay, tries)
+        expected[minute] = (SpanKind.HOLE, NOW + delay, tries, since)
     assert as_model(after) == expected
     assert well_formed(after)
 

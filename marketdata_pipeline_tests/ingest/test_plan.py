@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
-from marketdata_pipeline.domain.ranges import TimeRange, merge, subtract
+from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, merge, subtract
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.ingest.plan import (
     DAWN,
     Plan,
     bars_before,
-    depth_edge,
     plan,
     wanted_range,
 )
