@@ -3,7 +3,7 @@
 Not here: how a hole comes to be (coverage), what else a gap can be (gap).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -111,5 +111,34 @@ def beyond_depth(coverage: Coverage, before: datetime) -> Coverage:
         for hole in coverage.holes()
         if hole.within.start < before
         for part in [TimeRange(hole.within.start, min(hole.within.end, before))]
+    ]
+    return coverage.overlay(spans) if spans else coverage
+
+
+def is_due(hole: Span, market_now: datetime) -> bool:
+    """Whether it counts as missing by now."""
+    return hole.recheck_at is not None and hole.recheck_at <= market_now
+
+
+def silent(
+    coverage: Coverage, market_now: datetime, expects: Callable[[TimeRange], bool]
+) -> Coverage:
+    """The coverage with due holes in which no bar is expected any more asked for no more."""
+    spans = [
+        replace(hole, recheck_at=NEVER)
+        for hole in coverage.holes()
+        if is_due(hole, market_now) and not expects(hole.within)
+    ]
+    return coverage.overlay(spans) if spans else coverage
+
+
+def resumed(
+    coverage: Coverage, market_now: datetime, expects: Callable[[TimeRange], bool]
+) -> Coverage:
+    """The coverage with silent holes due in which bars are expected again."""
+    spans = [
+        replace(hole, recheck_at=market_now)
+        for hole in coverage.holes()
+        if hole.recheck_at == NEVER and expects(hole.within)
     ]
     return coverage.overlay(spans) if spans else coverage

@@ -228,9 +228,22 @@ def given_up(
     connection: Connection, clock: Clock, keys: Iterable[str], within: timedelta
 ) -> set[str]:
     """Of these instruments those of which a row was given up in that stretch of wall time."""
+    return _ended(connection, clock, keys, Status.FAILED, within)
+
+
+def completed(
+    connection: Connection, clock: Clock, keys: Iterable[str], within: timedelta
+) -> set[str]:
+    """The same for rows that were completed."""
+    return _ended(connection, clock, keys, Status.COMPLETED, within)
+
+
+def _ended(
+    connection: Connection, clock: Clock, keys: Iterable[str], status: Status, within: timedelta
+) -> set[str]:
     since = wall_micros(connection, clock) - within // MICROSECOND
     wanted = select(_ROW.instrument).distinct()
-    wanted = wanted.where(_ROW.status == Status.FAILED, _ROW.updated_at >= since)
+    wanted = wanted.where(_ROW.status == status, _ROW.updated_at >= since)
     return set(
         connection.execute(wanted.where(one_of(connection, _ROW.instrument, keys))).scalars()
     )

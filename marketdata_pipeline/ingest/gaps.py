@@ -1,0 +1,224 @@
+"""What brings gaps back: holes that are due, ranges that a provider soon serves no more, incidents.
+
+Not here: when somebody looks (defs.gap_sensor, the worker), how outages go on (incidents).
+Coverage is the queue of gaps: a hole is written in the transaction that found it, with the instant
+of its next try, and here it becomes a row of the queue once that has come.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache, partial
+from typing import Final
+
+from marketdata_pipeline.database import retry
+from marketdata_pipeline.database.engine import reading
+from marketdata_pipeline.domain.calendars import Calendar, calendar_of
+from marketdata_pipeline.domain.coverage import Coverage
+from marketdata_pipeline.domain.errand import Priority
+from marketdata_pipeline.domain.hole import beyond_depth, is_due, resumed, silent
+from marketdata_pipeline.domain.incident import Incident, ranges_of
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, span, subtract
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.ingest.incidents import Incidents
+from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.store import backfills, gaps, incidents
+from marketdata_pipeline.store.backfills import Wanted
+from marketdata_pipeline.store.bars import BarStore
+from marketdata_pipeline.store.catalog import Catalog
+from marketdata_pipeline.store.gaps import DueHoles
+from marketdata_pipeline.store.tracking import Tracking
+
+_SOON: Final = timedelta(days=2)
+"""What the provider serves no more by then goes first."""
+_GIVEN_UP: Final = timedelta(days=1)
+"""So long the queue is not asked again for what it gave up."""
+_MOST: Final = 2000
+"""Instruments put into the queue by one look: a look takes a second at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a look put into the queue, and the incidents that it saw."""
+
+    wanted: tuple[Wanted, ...]
+    incidents: tuple[Incident, ...] = ()
+
+    @property
+    def series(self) -> int:
+        """How many series are wanted."""
+        return sum(len(one.timeframes) for one in self.wanted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaps:
+    """The gaps of a catalog.
+
+    Attributes:
+        rest: so long an instrument is not put into the queue again after the queue was done with
+            it: of what is still due then it can bring no more.
+    """
+
+    tracking: Tracking
+    catalog: Catalog
+    store: BarStore
+    queue: Queue
+    rest: timedelta = timedelta(minutes=5)
+
+    def look(self) -> Brought:
+        """Move incidents on, then put what is due into the queue, an instrument's as one row.
+
+        Left out are instruments that the queue is at, or gave up within a day.
+
+        Raises:
+            StoreError: the catalog does not answer.
+        """
+        engine, clock = self.queue.engine, self.queue.clock
+        seen = Incidents(engine, clock).look()
+        now = clock.market_now()
+        with reading(engine) as connection:
+            expected = _Expected(incidents.closed_days(connection))
+        self._forget(now)
+        self._speak(now, expected)
+        late = self._nearly_lost(now, expected)
+        wanted = self._free(wanted_of(self._due(now, expected), late))[:_MOST]
+        if wanted:
+            self.queue.enqueue_all(wanted)
+        return Brought(tuple(wanted), tuple(seen))
+
+    def _forget(self, now: datetime) -> None:
+        """Holes that are served no more become out of depth."""
+        for depth in {one.depth for one in Timeframe if one.depth is not None}:
+            frames = [one for one in Timeframe if one.depth == depth]
+            edge = depth_edge(now, depth)
+            with reading(self.queue.engine) as connection:
+                found = gaps.beyond(connection, frames, edge)
+            self._change(found, partial(_beyond, edge))
+
+    def _speak(self, now: datetime, expected: "_Expected") -> None:
+        """Silent holes in which bars are expected after all are due."""
+        with reading(self.queue.engine) as connection:
+            quiet = gaps.silenced(connection)
+        self._change(quiet, lambda one, known: resumed(known, now, partial(expected.bars, one)))
+
+    def _change(self, series: Iterable[Series], moved: "_Moved") -> None:
+        for one in series:
+            changed = partial(gaps.change, series=one, moved=partial(moved, one))
+            retry.write(self.queue.engine, self.queue.clock, changed)
+
+    def _due(self, now: datetime, expected: "_Expected") -> list[DueHoles]:
+        """Without holes in which nothing is expected any more: those fall silent.
+
+        The calendar may have learned of a closure since they were seen.
+        """
+        with reading(self.queue.engine) as connection:
+            due = gaps.due(connection, now)
+        coverage = self.store.coverage(one.series for one in due)
+        idle = [
+            one.series
+            for one in due
+            if any(
+                is_due(hole, now) and not expected.bars(one.series, hole.within)
+                for hole in coverage[one.series].holes()
+            )
+        ]
+        if not idle:
+            return due
+        self._change(idle, lambda one, known: silent(known, now, partial(expected.bars, one)))
+        with reading(self.queue.engine) as connection:
+            return gaps.due(connection, now)
+
+    def _nearly_lost(self, now: datetime, expected: "_Expected") -> list[DueHoles]:
+        """What was never asked for of what a provider serves for two days yet."""
+        found: list[tuple[Series, TimeRange]] = []
+        for frame in (one for one in Timeframe if one.depth is not None and not one.derived):
+            edge = depth_edge(now, frame.depth or _SOON)
+            soon = TimeRange(edge, edge + _SOON)
+            with reading(self.queue.engine) as connection:
+                near = gaps.not_asked(connection, frame, soon)
+            found += [(one, soon) for one in near]
+        if not found:
+            return []
+        held, since = (
+            self.tracking.held(),
+            {one.instrument: one.since for one in self.tracking.all()},
+        )
+        coverage = self.store.coverage(one for one, _ in found)
+        facts = self.catalog.facts(one.instrument for one, _ in found)
+        return [
+            DueHoles(one, part, held=one.instrument in held)
+            for one, soon in found
+            for part in _never_asked(
+                soon, coverage[one], since.get(one.instrument), facts[one.instrument].first_trade
+            )
+            if expected.bars(one, part)
+        ]
+
+    def _free(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Without what the queue is at, gave up within a day, or did just now."""
+        keys, clock = [one.instrument.key for one in wanted], self.queue.clock
+        with reading(self.queue.engine) as connection:
+            taken = backfills.open_instruments(connection, keys)
+            taken |= backfills.given_up(connection, clock, keys, _GIVEN_UP)
+            taken |= backfills.completed(connection, clock, keys, self.rest)
+        return [one for one in wanted if one.instrument.key not in taken]
+
+
+_Moved = Callable[[Series, Coverage], Coverage]
+
+
+def wanted_of(due: Iterable[DueHoles], late: Iterable[DueHoles]) -> list[Wanted]:
+    """The rows of the queue: one an instrument, over all that is due of it; ``late`` is urgent.
+
+    What will soon be lost goes first, then what somebody holds.
+    """
+    hulls: dict[Instrument, Wanted] = {}
+    for one, soon in [*((one, True) for one in late), *((one, False) for one in due)]:
+        priority = Priority.HELD if one.held or soon else Priority.TRACKED
+        mine = hulls.get(one.series.instrument)
+        frames = {one.series.timeframe, *(mine.timeframes if mine else ())}
+        starts = [one.within.start, *([mine.start] if mine and mine.start else [])]
+        ends = [one.within.end, *([mine.end] if mine and mine.end else [])]
+        hulls[one.series.instrument] = Wanted(
+            one.series.instrument,
+            tuple(frame for frame in Timeframe if frame in frames),
+            min(starts),
+            max(ends),
+            mine.priority if mine and mine.priority is Priority.HELD else priority,
+        )
+    return sorted(hulls.values(), key=lambda one: one.priority is not Priority.HELD)
+
+
+def _never_asked(
+    soon: TimeRange, coverage: Coverage, since: datetime | None, first_trade: date | None
+) -> list[TimeRange]:
+    """What nobody asked for of a range, as far as it is kept and was listed."""
+    listed = None if first_trade is None else datetime.combine(first_trade, time.min, tzinfo=UTC)
+    start = max(one for one in (soon.start, since, listed) if one is not None)
+    kept = span(start, soon.end)
+    return [] if kept is None else subtract([kept], [one.within for one in coverage.spans])
+
+
+def _beyond(edge: datetime, _: Series, known: Coverage) -> Coverage:
+    return beyond_depth(known, edge)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Expected:
+    """Which bars are expected; ``closed`` are days that a person calls closed, by calendar."""
+
+    closed: Mapping[str, Collection[date]]
+
+    def bars(self, series: Series, within: TimeRange) -> bool:
+        """Whether any bar of a series is, in a label range."""
+        calendar = calendar_of(series.instrument)
+        closed = self.closed.get(series.instrument.venue.calendar, ())
+        parts = subtract([within], ranges_of(calendar, closed)) if closed else [within]
+        return any(_has_bars(calendar, series.timeframe, one) for one in parts)
+
+
+@lru_cache(maxsize=4096)
+def _has_bars(calendar: Calendar, timeframe: Timeframe, within: TimeRange) -> bool:
+    return len(calendar.grid(timeframe, within).labels) > 0

@@ -1,0 +1,273 @@
+"""Holes of many series at once: which are due, which lack the same, and moving their next try.
+
+Not here: the coverage of single series (bars, ledger), and what follows (ingest.gaps).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from marketdata_pipeline.database.dialect import one_of_ids
+from marketdata_pipeline.database.doubting import quarantine
+from marketdata_pipeline.database.metadata import coverage, instruments, tracked_instruments
+from marketdata_pipeline.database.metadata import series as series_table
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.hole import NEVER
+from marketdata_pipeline.domain.incident import weeks_of
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import StoreError
+from marketdata_pipeline.store import identity, ledger
+
+_SPAN = coverage.c
+_HOLE = _SPAN.kind == SpanKind.HOLE.value
+_KEPT = tracked_instruments.c.untracked_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class DueHoles:
+    """Holes of a tracked series that are due: the hull of their ranges."""
+
+    series: Series
+    within: TimeRange
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """So many tracked series of a calendar and timeframe have a hole of just this range.
+
+    ``instrument`` is one of theirs.
+    """
+
+    calendar: str
+    timeframe: Timeframe
+    instrument: Instrument
+    within: TimeRange
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A hole of a tracked series; ``held``: a portfolio holds it."""
+
+    series_id: int
+    series: Series
+    hole: Span
+    held: bool
+
+
+def _with_coverage() -> FromClause:
+    return _series().join(coverage, _SPAN.series_id == series_table.c.id)
+
+
+@cache
+def _series() -> FromClause:
+    """Series of the timeframes at which their instruments are tracked."""
+    frames = literal(",") + tracked_instruments.c.timeframes + ","
+    tracked = frames.like(literal("%,") + series_table.c.timeframe + ",%")
+    ours = and_(tracked_instruments.c.instrument_id == instruments.c.id, _KEPT, tracked)
+    return series_table.join(instruments, instruments.c.id == series_table.c.instrument_id).join(
+        tracked_instruments, ours
+    )
+
+
+def due(connection: Connection, market_now: datetime) -> list[DueHoles]:
+    """The tracked series with holes that are due, those longest due first."""
+    at = func.min(_SPAN.recheck_at)
+    hull = func.min(_SPAN.start), func.max(_SPAN.end)
+    columns = series_table.c.key, *hull, func.max(tracked_instruments.c.holders)
+    wanted = select(*columns).select_from(_with_coverage())
+    wanted = wanted.where(_HOLE, _SPAN.recheck_at <= to_micros(market_now))
+    wanted = wanted.group_by(series_table.c.id, series_table.c.key).order_by(at, series_table.c.id)
+    return [
+        DueHoles(Series.parse(key), _range(start, end), held=bool(number))
+        for key, start, end, number in connection.execute(wanted)
+    ]
+
+
+def alike(connection: Connection, *, seen_after: datetime, seen_before: datetime) -> list[Alike]:
+    """Holes of fetched series by their range, first seen between two market instants.
+
+    One whose first answer was not noted counts, too. None that nobody is to ask for.
+    """
+    key = func.min(instruments.c.key)
+    group = instruments.c.venue, series_table.c.timeframe, _SPAN.start, _SPAN.end
+    since = _SPAN.since.between(to_micros(seen_after), to_micros(seen_before))
+    wanted = select(*group, key, func.count()).select_from(_with_coverage())
+    wanted = wanted.where(
+        _HOLE,
+        or_(since, _SPAN.since.is_(None)),
+        _SPAN.recheck_at < to_micros(NEVER),
+        series_table.c.timeframe.in_(_fetched()),
+    )
+    return [
+        Alike(calendar, Timeframe.parse(frame), Instrument.parse(name), _range(start, end), count)
+        for calendar, frame, start, end, name, count in connection.execute(wanted.group_by(*group))
+    ]
+
+
+def lacking(connection: Connection, calendar: str, ranges: Sequence[TimeRange]) -> list[Lacking]:
+    """The holes of the calendar's fetched tracked series that overlap one of some ranges."""
+    columns = series_table.c.key, tracked_instruments.c.holders, coverage
+    wanted = select(*columns).select_from(_with_coverage())
+    both = [
+        and_(_SPAN.start < to_micros(one.end), _SPAN.end > to_micros(one.start)) for one in ranges
+    ]
+    ours = instruments.c.venue == calendar, series_table.c.timeframe.in_(_fetched())
+    rows = connection.execute(wanted.where(_HOLE, *ours, or_(*both)).order_by(_SPAN.series_id))
+    return [
+        Lacking(int(row.series_id), Series.parse(row.key), _span(row), held=row.holders > 0)
+        for row in rows
+    ]
+
+
+def asked(
+    connection: Connection, calendar: str, timeframe: Timeframe, within: TimeRange
+) -> tuple[int, int]:
+    """How many tracked series were asked for all of a range: those that have it, that lack it.
+
+    A series whose first bar is later was not listed.
+    """
+    start, end = to_micros(within.start), to_micros(within.end)
+    wanted = select(_SPAN.kind, func.count()).select_from(_with_coverage())
+    listed = or_(_HOLE, series_table.c.first_ts < end)
+    wanted = wanted.where(
+        instruments.c.venue == calendar,
+        series_table.c.timeframe == str(timeframe),
+        _SPAN.start <= start,
+        _SPAN.end >= end,
+        listed,
+    )
+    found = {kind: int(count) for kind, count in connection.execute(wanted.group_by(_SPAN.kind))}
+    have = found.get(SpanKind.ANSWERED.value, 0) + found.get(SpanKind.PROVISIONAL.value, 0)
+    return have, found.get(SpanKind.HOLE.value, 0)
+
+
+def some_instrument(connection: Connection, calendar: str) -> Instrument:
+    """Any instrument that follows a calendar; StoreError: there is none."""
+    wanted = select(func.min(instruments.c.key)).where(instruments.c.venue == calendar)
+    key = connection.execute(wanted).scalar()
+    if key is None:
+        raise StoreError(f"no instrument follows the calendar {calendar}; run marketdata verify")
+    return Instrument.parse(key)
+
+
+def retry_at(
+    connection: Connection,
+    calendar: str,
+    ranges: Sequence[TimeRange],
+    at: datetime,
+    *,
+    only: Collection[int] | None = None,
+    but: Collection[int] = (),
+) -> int:
+    """Have a calendar's holes that lie in some ranges asked for at ``at``; how many there are.
+
+    Those of weeks where they lie in the weeks of these ranges. The caller commits.
+
+    Args:
+        connection: in a transaction that writes.
+        calendar: of the tracked instruments.
+        ranges: of labels.
+        at: market instant.
+        only: ids of the series; None: all.
+        but: those of series that stay as they are.
+    """
+    weekly = series_table.c.timeframe == str(Timeframe.W1)
+    moved = 0
+    for frame, inside in ((~weekly, ranges), (weekly, weeks_of(ranges))):
+        ours = select(series_table.c.id).select_from(_series())
+        ours = ours.where(instruments.c.venue == calendar, frame)
+        if only is not None:
+            ours = ours.where(one_of_ids(connection, series_table.c.id, only))
+        if but:
+            ours = ours.where(~one_of_ids(connection, series_table.c.id, but))
+        there = [
+            and_(_SPAN.start >= to_micros(one.start), _SPAN.end <= to_micros(one.end))
+            for one in inside
+        ]
+        change_of = update(coverage).where(_HOLE, or_(*there), _SPAN.series_id.in_(ours))
+        change_of = change_of.where(_SPAN.recheck_at != to_micros(at))
+        moved += connection.execute(change_of.values(recheck_at=to_micros(at))).rowcount
+    return moved
+
+
+def beyond(
+    connection: Connection, timeframes: Iterable[Timeframe], before: datetime
+) -> list[Series]:
+    """The series of these timeframes with a hole that begins before a label."""
+    wanted = select(series_table.c.key).distinct().join_from(coverage, series_table)
+    frames = [str(one) for one in timeframes]
+    wanted = wanted.where(
+        _HOLE, _SPAN.start < to_micros(before), series_table.c.timeframe.in_(frames)
+    )
+    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
+
+
+def silenced(connection: Connection) -> list[Series]:
+    """The series with a hole that nobody is to ask for by itself."""
+    wanted = select(series_table.c.key).distinct().join_from(coverage, series_table)
+    wanted = wanted.where(_HOLE, _SPAN.recheck_at == to_micros(NEVER))
+    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
+
+
+def not_asked(connection: Connection, timeframe: Timeframe, within: TimeRange) -> list[Series]:
+    """The tracked series of a timeframe of which no single span holds a range."""
+    start, end = to_micros(within.start), to_micros(within.end)
+    ours = and_(_SPAN.series_id == series_table.c.id, _SPAN.start <= start, _SPAN.end >= end)
+    wanted: Select[Any] = select(series_table.c.key).select_from(_series())
+    wanted = wanted.where(series_table.c.timeframe == str(timeframe), ~exists().where(ours))
+    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
+
+
+def change(
+    connection: Connection, series: Series, moved: Callable[[Coverage], Coverage]
+) -> Coverage:
+    """Apply a function to the coverage of a series as it is now; what it is then."""
+    known = identity.lock_series(connection, series)
+    return ledger.change_coverage(connection, known, moved)
+
+
+def held_apart(connection: Connection) -> dict[Series, tuple[TimeRange, ...]]:
+    """By series the label ranges of the bars that quarantine holds."""
+    row = quarantine.c
+    wanted = select(series_table.c.key, row.first_ts, row.last_ts)
+    wanted = wanted.join_from(quarantine, series_table)
+    wanted = wanted.where(row.status == "held", row.first_ts.is_not(None))
+    found: dict[Series, tuple[TimeRange, ...]] = {}
+    for key, first, last in connection.execute(wanted):
+        one = Series.parse(key)
+        within = TimeRange(from_micros(first), from_micros(last) + MICROSECOND)
+        found[one] = (*found.get(one, ()), within)
+    return found
+
+
+@cache
+def _fetched() -> tuple[str, ...]:
+    return tuple(str(one) for one in Timeframe if not one.derived)
+
+
+def _span(row: Any) -> Span:
+    return ledger.spans_of([row]).spans[0]
+
+
+def _range(start: int, end: int) -> TimeRange:
+    return TimeRange(from_micros(start), from_micros(end))

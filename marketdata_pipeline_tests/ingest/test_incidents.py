@@ -1,0 +1,156 @@
+"""Many series that lack the same sessions are one incident, which heals by itself."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from marketdata_pipeline.database.doubting import closures
+from marketdata_pipeline.domain.gap import GapState
+from marketdata_pipeline.domain.hole import NEVER
+from marketdata_pipeline.domain.incident import Ending, IncidentKind, IncidentStatus
+from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline_tests.ingest.many import Market
+from marketdata_pipeline_tests.ingest.world import World
+
+LOST = ("2024-03-13", "2024-03-14")
+SOON = timedelta(minutes=20)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def test_two_lost_sessions_are_one_incident_and_heal_in_one_cycle_once_they_are_back(
+    world: World,
+) -> None:
+    _lost_and_found(Market.of(world, 20, lost=LOST, losers=18), every=timedelta(hours=12))
+
+
+@pytest.mark.proof
+def test_the_same_for_500_series(world: World) -> None:
+    _lost_and_found(Market.of(world, 520, lost=LOST, losers=500), every=HOUR)
+
+
+def _lost_and_found(market: Market, every: timedelta) -> None:
+    losers = len(market.provider.lost)
+    market.update()
+    before = market.digest(LOST)
+    market.requests()
+    assert market.cycle(SOON).wanted == ()
+    (incident,) = market.incidents()
+    assert (incident.kind, incident.status) == (IncidentKind.OUTAGE, IncidentStatus.OPEN)
+    assert [str(one) for one in incident.sessions] == list(LOST)
+    assert (incident.affected, incident.expected) == (losers, len(market.series))
+
+    cycles = timedelta(days=3) // every
+    for _ in range(cycles):
+        market.cycle(every)
+    assert 0 < market.requests() <= 3 * cycles
+    assert market.holes() == losers
+
+    market.restore()
+    market.cycle(HOUR)  # a probe brings bars
+    market.cycle()  # all others are asked
+    assert market.holes() == 0
+    assert market.requests() == losers
+    market.cycle()
+    (after,) = market.incidents()
+    assert (after.id, after.status, after.outcome) == (
+        incident.id,
+        IncidentStatus.CLOSED,
+        Ending.HEALED,
+    )
+    assert market.digest(LOST) == before
+    assert len(market.world.store.read(market.series[0])) == len(
+        market.provider.truth[market.series[0]]
+    )
+    assert market.cycle(HOUR).incidents == ()
+
+
+def test_what_none_has_is_a_question(world: World) -> None:
+    market = Market.of(world, 6, lost=["2024-03-13"], losers=6)
+    market.update()
+    market.cycle(SOON)
+    (incident,) = market.incidents()
+    assert incident.kind is IncidentKind.QUESTION
+    assert incident.detail.startswith("was XNYS closed on 2024-03-13? none of 6 series has a bar")
+
+
+def test_a_person_who_says_that_it_was_closed_ends_the_question(world: World) -> None:
+    market = Market.of(world, 6, lost=["2024-03-13"], losers=6)
+    market.update()
+    market.cycle(SOON)
+    told = {"calendar": "XNYS", "session": "2024-03-13", "reason": "storm", "evidence": "news"}
+    with world.home.engine.begin() as connection:
+        connection.execute(insert(closures).values(**told, made_at=to_micros(world.clock.market)))
+    market.requests()
+    market.cycle(SOON)
+    (incident,) = market.incidents()
+    assert (incident.outcome, incident.closed_at) == (
+        Ending.CLOSED_MARKET,
+        world.clock.market,
+    )
+    holes = [hole for one in market.series for hole in world.store.coverage([one])[one].holes()]
+    assert {hole.recheck_at for hole in holes} == {NEVER}
+    assert market.cycle(timedelta(days=40)).wanted == ()
+    assert market.requests() == 0
+    assert GapState.MARKET_CLOSED.retried is False
+
+
+def test_a_few_series_are_no_incident_and_go_on_by_themselves(world: World) -> None:
+    market = Market.of(world, 20, lost=LOST, losers=4)
+    market.update()
+    market.requests()
+    market.cycle(SOON)
+    assert market.incidents() == []
+    market.cycle(HOUR)
+    assert market.requests() == 4
+
+
+def test_a_small_share_of_many_series_is_none_either(world: World) -> None:
+    market = Market.of(world, 30, lost=LOST, losers=5)
+    market.update()
+    market.cycle(SOON)
+    assert market.incidents() == []
+
+
+def test_after_thirty_days_it_is_given_up_and_its_holes_go_on_by_themselves(world: World) -> None:
+    market = Market.of(world, 8, lost=LOST, losers=8)
+    market.update()
+    market.cycle(SOON)
+    market.requests()
+    market.cycle(timedelta(days=30))
+    (incident,) = market.incidents()
+    assert incident.outcome is Ending.GIVEN_UP
+    assert market.requests() == 8
+    market.cycle(SOON)
+    assert len(market.incidents()) == 1
+    assert market.cycle(timedelta(days=40)).series == 8
+
+
+def test_sessions_of_one_week_are_one_incident_others_another(world: World) -> None:
+    market = Market.of(world, 12, lost=(), losers=0)
+    days = {"2024-01-22": 6, "2024-03-12": 6, "2024-03-14": 12}
+    for name, count in days.items():
+        for one in market.series[-count:] if name == "2024-01-22" else market.series[:count]:
+            market.provider.lost.setdefault(one.instrument, set()).add(date.fromisoformat(name))
+    market.update()
+    market.cycle(SOON)
+    told = sorted([str(day) for day in one.sessions] for one in market.incidents())
+    assert told == [["2024-01-22"], ["2024-03-12", "2024-03-14"]]
+
+
+def test_only_one_of_two_sessions_comes_back(world: World) -> None:
+    market = Market.of(world, 10, lost=LOST, losers=10)
+    market.update()
+    market.cycle(SOON)
+    for gone in market.provider.lost.values():
+        gone.discard(min(gone))
+    market.cycle(HOUR)
+    market.cycle(MINUTE)
+    assert all(
+        [hole.within.start.day for hole in one.holes()] == [14]
+        for one in world.store.coverage(market.series).values()
+    )
+    market.cycle(MINUTE)
+    (incident,) = market.incidents()
+    assert (incident.status, incident.lacking) == (IncidentStatus.OPEN, 10)
