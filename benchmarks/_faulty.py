@@ -35,6 +35,7 @@ from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.clock import Clock, ReplayClock
 from marketdata_pipeline.domain.gate import Ending, Limits, RateLimit
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.tuning import Tuning
 from marketdata_pipeline.errors import (
     CircuitOpen,
@@ -50,7 +51,6 @@ from marketdata_pipeline.ingest.retries import WAITS
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.providers.yahoo import Yahoo
 from marketdata_pipeline.providers.yahoo.endpoint import Endpoint, Timeouts
-from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.simulator.faults import KINDS
 from marketdata_pipeline.simulator.server import Simulator, running
 from marketdata_pipeline.store.bars import BarStore

@@ -14,6 +14,7 @@ from marketdata_pipeline.config.credentials import credentials_for, variables
 from marketdata_pipeline.database.home import Home, Mode, open_home
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.gate import Limits, RateLimit, Turns
+from marketdata_pipeline.domain.thresholds import Severity
 from marketdata_pipeline.domain.tiers import Wishes
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.governor.governor import Governor
@@ -25,18 +26,20 @@ from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.neglected import Neglected
 from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.ingest.recheck import Recheck
 from marketdata_pipeline.ingest.refreshes import Refreshes
 from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.logs import get_logger, redact, setup_logging
 from marketdata_pipeline.providers.base import Provider, Reach
 from marketdata_pipeline.providers.registry import PROVIDERS
-from marketdata_pipeline.quality.rules import Thresholds
+from marketdata_pipeline.quality.rules import refuse_unknown
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.closures import heed
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.gc import Collector
+from marketdata_pipeline.store.reports import Reports
 from marketdata_pipeline.store.tracking import Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 from marketdata_pipeline.store.verify import Verifier
@@ -48,7 +51,8 @@ _log = get_logger(__name__)
 class Upkeep:
     """What looks after the store, and for how long Dagster's records stay (0: for ever).
 
-    ``prune_requests`` removes what is old from the log of requests, and says how many those were.
+    ``prune_requests`` removes what is old from the log of requests, ``prune_reports`` old reports;
+    each says how many those were.
     """
 
     compactor: Compactor
@@ -56,6 +60,7 @@ class Upkeep:
     verifier: Verifier
     prune_requests: Callable[[], int]
     dagster_retention: timedelta
+    prune_reports: Callable[[], int] = int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +68,7 @@ class Pipeline:
     """An opened home with everything an asset's body needs.
 
     Attributes:
+        severity: when a failing check is an error, and whether its run then fails.
         run_time: after it a run over a list begins no further series; None: it goes on.
         turns: tells how the turns of all providers stand that were ever asked.
         queue_kept: for how long what is done stays in the queue.
@@ -85,6 +91,12 @@ class Pipeline:
     wishes: Wishes = Wishes()  # noqa: RUF009 - frozen
     turns: Callable[[], Sequence[Turns]] = tuple
     queue_kept: timedelta = timedelta(days=30)
+    severity: Severity = Severity()  # noqa: RUF009 - frozen
+
+    @property
+    def recheck(self) -> Recheck:
+        """What judges all that is stored anew."""
+        return Recheck(self.updater.judge, self.catalog, self.tracking)
 
     @property
     def refreshes(self) -> Refreshes:
@@ -127,7 +139,7 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
     verdicts = Verdicts(home.engine, home.clock)
     tracking = Tracking(home.engine, home.clock)
     waits = Waits()
-    thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
+    thresholds = refuse_unknown(settings.thresholds)
     connected = [_connected(one, settings, home, waits, wait) for one in PROVIDERS.values()]
     updater = Updater(
         store=store,
@@ -158,6 +170,7 @@ def assemble(settings: Settings, home: Home, *, turn_wait: timedelta | None = No
         wishes=settings.wishes,
         turns=Governor(home.engine, home.clock, settings.tuning).turns,
         queue_kept=settings.queue_kept,
+        severity=settings.severity,
     )
 
 
@@ -196,6 +209,7 @@ def _upkeep(settings: Settings, home: Home) -> Upkeep:
         collector=Collector(*where, kept=settings.superseded_kept, grace=grace),
         verifier=Verifier(*where),
         prune_requests=partial(prune, home.engine, home.clock, kept=settings.request_log_kept),
+        prune_reports=partial(Reports(home.engine, home.clock).prune, settings.reports_kept),
         dagster_retention=settings.dagster_retention,
     )
 

@@ -5,6 +5,7 @@ import dagster as dg
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.assets.provider_health import provider_health
 from marketdata_pipeline.defs.maintenance import store_maintenance
+from marketdata_pipeline.defs.rechecking import quality_check, weekly_quality_check
 from marketdata_pipeline.defs.resources import GovernorResource, PipelineResource
 from marketdata_pipeline.defs.schedules import (
     bars_update,
@@ -26,13 +27,21 @@ _TIMES = Times.configured()
 
 defs = dg.Definitions(
     assets=[ohlcv, provider_health],
-    jobs=[bars_update, events_cleanup, health_update, neglected_check, store_maintenance],
+    jobs=[
+        bars_update,
+        events_cleanup,
+        health_update,
+        neglected_check,
+        quality_check,
+        store_maintenance,
+    ],
     schedules=[
         *refresh_schedules(_TIMES),
         health_refresh,
         hourly_check,
         weekly_cleanup(_TIMES),
         weekly_maintenance,
+        weekly_quality_check,
     ],
     sensors=SENSORS,
     resources={"pipeline": PipelineResource(), "governor": GovernorResource()},

@@ -35,7 +35,7 @@ from marketdata_pipeline.ingest.importing.terms import (
     parse_splits,
     parse_zone,
 )
-from marketdata_pipeline.quality.rules import Thresholds
+from marketdata_pipeline.quality.rules import refuse_unknown
 
 _BAR = 20
 _SHARES = 20
@@ -93,8 +93,7 @@ def import_bars(
     )
     if over not in {"", "provisional"}:
         raise BadInput(f"--over is {over[:20]!r}, it can only be provisional: final bars stay")
-    settings = state_of(context).settings
-    thresholds = Thresholds(settings.completeness_minimum, settings.sessions_late)
+    thresholds = refuse_unknown(state_of(context).settings.thresholds)
     with state_of(context).opened() as home:
         importer = importer_of(home, thresholds, over=bool(over), dry_run=dry_run)
         _run(importer, paths, asked, as_json=as_json)

@@ -23,6 +23,7 @@ from marketdata_pipeline.config.asking import Asking
 from marketdata_pipeline.config.happening import Happening
 from marketdata_pipeline.config.holding import Holding
 from marketdata_pipeline.config.places import Keys, read_places, spelled
+from marketdata_pipeline.config.quality import Quality
 from marketdata_pipeline.config.values import (
     LEVELS,
     MOST_PORT,
@@ -55,7 +56,7 @@ def _default_home() -> Path:
     return Path(next((one for one in names if Path(one).is_dir()), names[0])).resolve()
 
 
-class Settings(Alerting, Asking, Happening, Holding):
+class Settings(Alerting, Asking, Happening, Holding, Quality):
     """All settings, checked; make one with `load_settings`. Frozen; shows no secret."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -138,12 +139,6 @@ class Settings(Alerting, Asking, Happening, Holding):
         "0 to 1",
         ge=0,
         le=1,
-    )
-    completeness_minimum: float = setting(
-        0.95, "Least share of the expected bars for the check to pass.", "0 to 1", ge=0, le=1
-    )
-    sessions_late: int = setting(
-        1, "Sessions that a series may be late for the check to pass.", "0 to 30", ge=0, le=30
     )
     picture_limit: int = setting(
         20,

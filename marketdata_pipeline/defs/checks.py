@@ -10,56 +10,124 @@ import dagster as dg
 
 from marketdata_pipeline.defs.metadata import markdown_table
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Severity
+from marketdata_pipeline.ingest.batch_verdict import BatchVerdict
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.quality.rules import RULES
+from marketdata_pipeline.reading.bars_picture import scores_svg
+from marketdata_pipeline.reading.candles import data_uri
+from marketdata_pipeline.store.standings import Standing
 
-_WORST = 20
+_USUAL = Severity()
+_FIRST = next(iter(RULES))
 
 
 def check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """One spec for each rule."""
     return [
-        dg.AssetCheckSpec(
-            name, asset=key, description=f"{_first_line(rule.__doc__)} Over all series."
-        )
+        dg.AssetCheckSpec(name, asset=key, description=f"{rule.says} Over all series.")
         for name, rule in RULES.items()
     ]
 
 
-def _first_line(doc: str | None) -> str:
-    return (doc or "").strip().partition("\n")[0]
-
-
 def check_results(
-    key: dg.AssetKey, judge: Judge, judged: Sequence[Series]
+    key: dg.AssetKey,
+    judge: Judge,
+    judged: Sequence[Series],
+    severity: Severity = _USUAL,
+    batch: BatchVerdict | None = None,
 ) -> Iterator[dg.AssetCheckResult]:
-    """Each rule's verdict over every series that is kept, whoever judged it and when."""
-    mine = set(judged)
-    for name in RULES:
-        table = judge.over_all(name, mine)
-        failing = sorted(
-            ((series, one) for series, one in table.items() if not one.passed),
-            key=lambda pair: (pair[1].score, str(pair[0])),
-        )
-        ok = sum(1 for series in mine if series in table and table[series].passed)
-        scores = [one.score for one in table.values()]
-        scope = f"over all {len(table)} series; this run: {ok} of {len(mine)} ok"
-        rows = [(str(series), f"{one.score:.3f}", one.detail) for series, one in failing[:_WORST]]
+    """Each rule's verdict over every series that is kept, whoever judged it and when.
+
+    ``batch``: the verdict on the series of this run, shown with the check of the contract.
+    """
+    for name, found in judge.standings(judged).items():
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=name,
-            passed=not failing,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"{scope}; {len(failing)} fail" if failing else scope,
-            metadata={
-                "scope": scope,
-                "series": len(table),
-                "failing": len(failing),
-                "lowest_score": round(min(scores, default=1.0), 4),
-                "mean_score": round(sum(scores) / len(scores), 4) if scores else 1.0,
-                "worst": _worst(rows),
-            },
+            passed=not found.failing,
+            severity=_severity(severity, found),
+            description=described(found),
+            metadata=_metadata(name, found) | (_batch(batch) if name == _FIRST and batch else {}),
         )
+
+
+def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """The same for a run that materializes nothing."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey.from_coercible(result.asset_key or ()),
+        check_name=str(result.check_name),
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+    )
+
+
+def blocked(results: Sequence[dg.AssetCheckResult]) -> None:
+    """Pass unless a check failed with an error.
+
+    Raises:
+        dagster.Failure: some did; it names them.
+    """
+    bad = [
+        f"{one.check_name} ({one.description})"
+        for one in results
+        if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
+    ]
+    if bad:
+        raise dg.Failure(
+            f"{len(bad)} checks failed with an error, first: {bad[0]}; "
+            "MARKETDATA_CHECKS_BLOCK says that a run fails then",
+            allow_retries=False,
+        )
+
+
+def _batch(batch: BatchVerdict) -> dict[str, dg.MetadataValue]:
+    told: dict[str, dg.MetadataValue] = {
+        "run_valid": dg.MetadataValue.bool(batch.is_valid),
+        "run_series_valid": dg.MetadataValue.text(f"{batch.valid} of {batch.judged}"),
+        "run_mean_score": dg.MetadataValue.float(round(batch.mean, 4)),
+        "run_lowest_score": dg.MetadataValue.float(round(batch.lowest, 4)),
+    }
+    rows = [(str(series), f"{score:.3f}", ", ".join(rules)) for series, score, rules in batch.worst]
+    if rows:
+        table = markdown_table(("series", "score", "rules that fail"), rows)
+        told["run_worst"] = dg.MetadataValue.md(table)
+    return told
+
+
+def _severity(severity: Severity, found: Standing) -> dg.AssetCheckSeverity:
+    error = severity.is_error(series=found.series, failing=found.failing, lowest=found.lowest)
+    return dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN
+
+
+def described(found: Standing) -> str:
+    """Over how many series, how many of this run's pass, how many fail."""
+    scope = _scope(found)
+    return f"{scope}; {found.failing} fail" if found.failing else scope
+
+
+def _scope(found: Standing) -> str:
+    if not found.series:
+        return "there is no series that it applies to"
+    return f"over all {found.series} series; this run: {found.ok} of {found.asked} ok"
+
+
+def _metadata(name: str, found: Standing) -> dict[str, dg.MetadataValue]:
+    rows = [(str(series), f"{one.score:.3f}", one.detail) for series, one in found.worst]
+    told: dict[str, dg.MetadataValue] = {
+        "scope": dg.MetadataValue.text(_scope(found)),
+        "series": dg.MetadataValue.int(found.series),
+        "failing": dg.MetadataValue.int(found.failing),
+        "lowest_score": dg.MetadataValue.float(round(found.lowest, 4)),
+        "mean_score": dg.MetadataValue.float(round(found.mean, 4)),
+        "worst": _worst(rows),
+    }
+    if found.failing:  # a picture of scores that are all 1 shows nothing, and each run keeps it
+        svg = scores_svg(found.spread, title=f"{name}: series by score")
+        told["scores"] = dg.MetadataValue.md(f"![series by score]({data_uri(svg)})")
+    return told
 
 
 def _worst(rows: Sequence[Sequence[str]]) -> dg.MetadataValue:

@@ -109,6 +109,15 @@ def prune_events(
 
 
 @dg.op
+def prune_reports(
+    context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
+) -> None:
+    """Remove reports on quality that are older than the setting says; the last ones stay."""
+    with failing_clearly(), pipeline.opened() as opened:
+        _tell(context, reports=opened.upkeep.prune_reports())
+
+
+@dg.op
 def end_upkeep(
     context: dg.OpExecutionContext, pipeline: dg.ResourceParam[PipelineResource]
 ) -> None:
@@ -119,10 +128,11 @@ def end_upkeep(
 
 @dg.job(tags=UPKEEP)
 def events_cleanup() -> None:
-    """End the upkeep of what was sold; remove what is old of the queue and the log of requests."""
+    """End the upkeep of what was sold; remove what is old: of the queue, requests, reports."""
     end_upkeep()
     prune_queue()
     prune_events()
+    prune_reports()
 
 
 def weekly_cleanup(times: Times) -> dg.ScheduleDefinition:

@@ -95,16 +95,15 @@ def bad_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> list[B
 def broken_rows(bars: pd.DataFrame, series: Series, market_now: datetime) -> dict[int, str]:
     """The same by position, in that order: labels need be neither sorted nor unique."""
     broken: dict[int, str] = {}
-    for rule, mask in _rules(bars, labels_of(bars), series, market_now).items():
+    for rule, mask in masks(bars, series, market_now).items():
         for row in np.flatnonzero(mask):
             broken.setdefault(int(row), rule)
     return dict(sorted(broken.items()))
 
 
-def _rules(
-    bars: pd.DataFrame, labels: Micros, series: Series, market_now: datetime
-) -> dict[str, np.ndarray]:
-    values = values_of(bars)
+def masks(bars: pd.DataFrame, series: Series, market_now: datetime) -> dict[str, np.ndarray]:
+    """By hard rule a mask of the rows that break it; the rules are those of ``bad_rows``."""
+    labels, values = labels_of(bars), values_of(bars)
     opened, high, low, close, volume = values
     off_grid, closed_day, forming = _against_calendar(labels, series, market_now)
     with np.errstate(invalid="ignore"):

@@ -10,15 +10,6 @@ from marketdata_pipeline.domain.ranges import TimeRange
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a rule holds, a score in [0, 1], and one phrase for a person."""
-
-    passed: bool
-    score: float
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """Something odd about a range of bars.
 
@@ -33,3 +24,16 @@ class Finding:
     within: TimeRange
     detail: str
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a rule holds, a score in [0, 1], and one phrase for a person.
+
+    ``findings`` are what was odd, a few where there are many; a verdict that was kept has none.
+    """
+
+    passed: bool
+    score: float
+    detail: str
+    findings: tuple[Finding, ...] = ()

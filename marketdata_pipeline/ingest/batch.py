@@ -32,12 +32,12 @@ class Start:
     """What was known of an instrument when it was read last.
 
     Attributes:
-        contract: the last verdict on its series' bars, where there is one.
+        kept: the last verdicts on its series by rule.
         seen: what ``Flights.ended`` said before.
     """
 
     work: InstrumentWork
-    contract: Mapping[Series, Verdict]
+    kept: Mapping[Series, Mapping[str, Verdict]]
     seen: int
 
 
@@ -172,7 +172,9 @@ class Batch:
             first_trade=work.first_trade,
             last=stored.last,
             coverage=work.coverage[series],
-            contract=start.contract.get(series),
+            kept=start.kept.get(series, {}),
+            actions=work.actions,
+            run_id=work.run_id,
         )
         try:
             self._note(stored, error)

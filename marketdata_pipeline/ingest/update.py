@@ -122,8 +122,8 @@ class Updater:
         seen = self.flights.ended({one.instrument for one in series})  # before all else
         works = self._works(series, errand)
         known = [one for work in works.values() for one in work.stored]
-        contract = self.judge.verdicts.all("bars_contract", among=known)
-        return {one: Start(work, contract, seen[one]) for one, work in works.items()}
+        kept = self.judge.verdicts.of_all(known)
+        return {one: Start(work, kept, seen[one]) for one, work in works.items()}
 
     def _works(self, series: Sequence[Series], errand: Errand) -> dict[Instrument, InstrumentWork]:
         everything = {one for asked in series for one in (asked, asked.base) if one is not None}

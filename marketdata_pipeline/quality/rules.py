@@ -1,143 +1,106 @@
-"""The rules that score a stored series, one function each, in RULES.
+"""The rules that score a stored series: one function each, one line each in RULES.
 
 Not here: hard rules that keep bars out of the store, and where verdicts are kept.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
 
-import numpy as np
-import pandas as pd
-
-from marketdata_pipeline.domain import bars as contract
-from marketdata_pipeline.domain.calendars import calendar_of
-from marketdata_pipeline.domain.coverage import Coverage, SpanKind
-from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.verdict import Verdict
-from marketdata_pipeline.errors import ContractViolation
+from marketdata_pipeline.errors import SettingsError
+from marketdata_pipeline.quality import agreement, course, extent, futures, shape
+from marketdata_pipeline.quality.evidence import Evidence
+
+
+class Look(Enum):
+    """What a rule looks at, and so when it is asked.
+
+    Ledger: coverage and facts, after every update. Frame: bars of any shape; bars: those that have
+    the contract's shape; both of what was written, with some bars around it, or of all. Whole: all
+    bars of the series and of others, in a full check only.
+    """
+
+    LEDGER = "ledger"
+    FRAME = "frame"
+    BARS = "bars"
+    WHOLE = "whole"
+
+
+def _always(_: Series) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """From which score on a rule holds.
+class Rule:
+    """A rule: the function that judges, what it looks at, and the series that it applies to."""
 
-    Attributes:
-        completeness: the least share of expected bars that is present.
-        sessions_late: how many expected bars the newest stored one may lag behind.
-    """
+    judge: Callable[[Evidence], Verdict | None]
+    look: Look
+    applies: Callable[[Series], bool] = _always
 
-    completeness: float = 0.95
-    sessions_late: int = 1
+    def __call__(self, evidence: Evidence) -> Verdict | None:
+        """The verdict; None where the rule does not apply, which leaves the score alone."""
+        if not self.applies(evidence.series):
+            return None
+        if self.look in {Look.BARS, Look.WHOLE} and not evidence.shaped:
+            return None
+        return self.judge(evidence)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What a rule may look at.
-
-    Attributes:
-        bars: raw stored bars to validate (those of this run, or all).
-        coverage: of the whole series.
-        wanted: the label range that is kept, up to the last closed bar; None: none is closed.
-        last: label of the newest stored bar, None where there is none.
-    """
-
-    series: Series
-    bars: pd.DataFrame
-    coverage: Coverage
-    wanted: TimeRange | None
-    first_trade: date | None
-    last: datetime | None
-    market_now: datetime
-    thresholds: Thresholds
+    @property
+    def says(self) -> str:
+        """What holds where it passes: the first line of the function's docstring."""
+        return (self.judge.__doc__ or "").strip().partition("\n")[0]
 
 
-def bars_contract(evidence: Evidence) -> Verdict:
-    """Stored bars still keep every hard rule."""
-    try:
-        contract.validate(evidence.bars, evidence.series, evidence.market_now)
-    except ContractViolation as error:
-        return Verdict(passed=False, score=0.0, detail=str(error))
-    return Verdict(passed=True, score=1.0, detail=f"{len(evidence.bars)} bars re-validated")
-
-
-def completeness(evidence: Evidence) -> Verdict:
-    """The share of expected bars that is present; closed sessions and out of depth not counted."""
-    expected, absent = counts(evidence)
-    if not expected:
-        return Verdict(passed=True, score=1.0, detail="no bar is expected yet")
-    score = 1 - absent / expected
-    passed = score >= evidence.thresholds.completeness
-    return Verdict(
-        passed=passed, score=score, detail=f"{absent} of {expected} expected bars absent"
-    )
-
-
-def freshness(evidence: Evidence) -> Verdict:
-    """The newest stored bar is the newest closed one, or few expected bars behind it."""
-    return lateness(_bars_late(evidence), evidence.thresholds)
-
-
-def lateness(late: int, thresholds: Thresholds) -> Verdict:
-    """The verdict on a series whose newest bar is so many expected bars behind."""
-    allowed = thresholds.sessions_late
-    detail = "up to date" if not late else f"{late} expected bars behind"
-    score = 1.0 if late <= allowed else allowed / late
-    return Verdict(passed=late <= allowed, score=score, detail=detail)
-
-
-RULES: Mapping[str, Callable[[Evidence], Verdict]] = {
-    "bars_contract": bars_contract,
-    "completeness": completeness,
-    "freshness": freshness,
+RULES: Mapping[str, Rule] = {
+    "bars_contract": Rule(shape.bars_contract, Look.FRAME),
+    "columns": Rule(shape.columns, Look.FRAME),
+    "order": Rule(shape.order, Look.FRAME),
+    "timestamps": Rule(shape.timestamps, Look.BARS),
+    "ohlc_relations": Rule(shape.ohlc_relations, Look.BARS),
+    "positive_prices": Rule(shape.positive_prices, Look.BARS),
+    "volume": Rule(shape.volume, Look.BARS),
+    "completeness": Rule(extent.completeness, Look.LEDGER),
+    "gaps": Rule(extent.gaps, Look.LEDGER),
+    "freshness": Rule(extent.freshness, Look.LEDGER),
+    "coverage_holds": Rule(extent.coverage_holds, Look.WHOLE),
+    "spikes": Rule(course.spikes, Look.BARS),
+    "zero_volume": Rule(course.zero_volume, Look.BARS, course.has_volume),
+    "flat_runs": Rule(course.flat_runs, Look.BARS),
+    "stale_repeats": Rule(course.stale_repeats, Look.BARS),
+    "level_shifts": Rule(course.level_shifts, Look.BARS),
+    "split_jumps": Rule(course.split_jumps, Look.BARS),
+    "agreement": Rule(agreement.agreement, Look.WHOLE, agreement.has_finer),
+    "contract_month": Rule(futures.contract_month, Look.LEDGER, futures.dated),
+    "expiry": Rule(futures.expiry, Look.LEDGER, futures.dated),
+    "rollover": Rule(futures.rollover, Look.BARS, futures.continuous),
+    "contract_volume": Rule(futures.contract_volume, Look.BARS, futures.continuous),
 }
 
 
-def counts(evidence: Evidence) -> tuple[int, int]:
-    """How many bars are expected in what is wanted, and how many of them are absent."""
-    scope = _scope(evidence)
-    if scope is None:
-        return 0, 0
-    deep = [one.within for one in evidence.coverage.spans if one.kind is SpanKind.OUT_OF_DEPTH]
-    full = evidence.coverage.present()
-    calendar, timeframe = calendar_of(evidence.series.instrument), evidence.series.timeframe
-    grids = [calendar.grid(timeframe, part).labels for part in subtract([scope], deep)]
-    absent = sum(int((~_inside(labels, full)).sum()) for labels in grids)
-    return sum(map(len, grids)), absent
+def score_of(verdicts: Mapping[str, Verdict], thresholds: Thresholds) -> float:
+    """The weighted mean of the verdicts' scores, in [0, 1]; 1 where nothing has any weight."""
+    weights = {name: thresholds.weight(name) for name in verdicts}
+    total = sum(weights.values())
+    if not total:
+        return 1.0
+    return sum(weights[name] * one.score for name, one in verdicts.items()) / total
 
 
-def _scope(evidence: Evidence) -> TimeRange | None:
-    wanted, first = evidence.wanted, evidence.first_trade
-    if wanted is None or first is None:
-        return wanted
-    if evidence.series.timeframe is Timeframe.W1:  # the listing's week is labelled before it
-        first -= timedelta(days=first.weekday())
-    return span(max(wanted.start, datetime.combine(first, time.min, tzinfo=UTC)), wanted.end)
+def refuse_unknown(thresholds: Thresholds) -> Thresholds:
+    """The same thresholds, once every rule that they name is one.
 
-
-def _inside(labels: np.ndarray, ranges: list[TimeRange]) -> np.ndarray:
-    inside = np.zeros(len(labels), dtype=bool)
-    for one in merge(ranges):
-        inside[slice(*np.searchsorted(labels, [to_micros(one.start), to_micros(one.end)]))] = True
-    return inside
-
-
-def _bars_late(evidence: Evidence) -> int:
-    scope = _scope(evidence)
-    if scope is None:
-        return 0
-    if evidence.last is not None:
-        return bars_behind(evidence.series, evidence.last, scope.end)
-    return len(
-        calendar_of(evidence.series.instrument).grid(evidence.series.timeframe, scope).labels
-    )
-
-
-def bars_behind(series: Series, last: datetime, until: datetime) -> int:
-    """How many bars are expected after the label ``last`` and before ``until`` (label space)."""
-    late = span(last, until)
-    if late is None or last + series.timeframe.length >= until:
-        return 0
-    return len(calendar_of(series.instrument).grid(series.timeframe, late).labels) - 1
+    Raises:
+        SettingsError: one is not.
+    """
+    for key, names in (("quality_off", thresholds.off), ("quality_weights", thresholds.weights)):
+        strange = sorted(set(names) - set(RULES))
+        if strange:
+            raise SettingsError(
+                f"MARKETDATA_{key.upper()} names {strange[0]!r}, which is no rule; "
+                f"the rules are {', '.join(RULES)}"
+            )
+    return thresholds

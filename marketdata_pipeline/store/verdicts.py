@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, bindparam, select
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, select
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import one_of, upsert, wall_micros
@@ -17,9 +17,12 @@ from marketdata_pipeline.database.metadata import quality, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.ranges import from_micros
+from marketdata_pipeline.domain.report import Report
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.store import identity
+from marketdata_pipeline.store.reports import note
+from marketdata_pipeline.store.standings import Standing, standings
 
 _JUDGED = select(series_table.c.key, quality).join_from(quality, series_table)
 _OF_SERIES = _JUDGED.where(series_table.c.key == bindparam("key"))
@@ -41,8 +44,23 @@ class Verdicts:
         self._engine = engine
         self._clock = clock
 
-    def put(self, series: Series, verdicts: Mapping[str, Verdict]) -> None:
+    def put(
+        self,
+        series: Series,
+        verdicts: Mapping[str, Verdict],
+        *,
+        gone: Collection[str] = (),
+        report: Report | None = None,
+        run_id: str | None = None,
+    ) -> None:
         """Keep a series' verdicts by rule, in place of earlier ones of the same rules.
+
+        Args:
+            series: which one.
+            verdicts: by rule.
+            gone: rules that apply no longer; what they said is forgotten.
+            report: what all of it comes to, kept where it differs from the one before.
+            run_id: Dagster's run that judges.
 
         Raises:
             WriteConflict: the series was removed meanwhile, or the catalog stayed busy.
@@ -64,6 +82,12 @@ class Verdicts:
                 for rule, one in sorted(verdicts.items())
             ]
             upsert(connection, quality, ("series_id", "rule"), rows)
+            if gone:
+                row = quality.c
+                old = one_of(connection, row.rule, sorted(gone))
+                connection.execute(delete(quality).where(row.series_id == known, old))
+            if report is not None:
+                note(connection, known, report, now, run_id)
 
         retry.write(self._engine, self._clock, enter)
 
@@ -72,6 +96,16 @@ class Verdicts:
         with reading(self._engine) as connection:
             rows = connection.execute(_OF_SERIES, {"key": str(series)})
             return {row.rule: _verdict(row) for row in rows}
+
+    def of_all(self, series: Iterable[Series]) -> dict[Series, dict[str, Verdict]]:
+        """The same of each of these series, in one query."""
+        by_key = {str(one): one for one in series}
+        found: dict[Series, dict[str, Verdict]] = {one: {} for one in by_key.values()}
+        with reading(self._engine) as connection:
+            ours = one_of(connection, series_table.c.key, by_key)
+            for row in connection.execute(_JUDGED.where(ours)):
+                found[by_key[row.key]][row.rule] = _verdict(row)
+        return found
 
     def all(self, rule: str, among: Iterable[Series] | None = None) -> dict[Series, Verdict]:
         """The verdict of a rule on every series that it judged, or on those ``among`` some."""
@@ -82,6 +116,13 @@ class Verdicts:
                 wanted = wanted.where(one_of(connection, series_table.c.key, keys))
             rows = connection.execute(wanted)
             return {Series.parse(row.key): _verdict(row) for row in rows}
+
+    def standings(
+        self, rules: Collection[str], named: Collection[Series] = (), *, most: int = 20
+    ) -> dict[str, Standing]:
+        """How each of these rules stands over all series; see ``standings``."""
+        with reading(self._engine) as connection:
+            return standings(connection, rules, named, most)
 
     def kept(self, rule: str, also: Collection[Series] = ()) -> dict[Series, Judged]:
         """The verdict of a rule on every series that counts, and on those named.

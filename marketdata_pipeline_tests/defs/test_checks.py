@@ -52,6 +52,10 @@ def test_good_bars_pass_every_check_and_the_first_line_says_over_what(stage: Sta
     stage.by_key("MSFT|1d")
     found = checks(stage.by_key("AAPL|1d"))
     assert set(found) == set(RULES)
+    nowhere = {"agreement", "coverage_holds"} | {"rollover", "contract_volume"}
+    nowhere |= {"contract_month", "expiry"}
+    for name in nowhere:
+        assert found.pop(name).description == "there is no series that it applies to"
     for one in found.values():
         assert one.passed
         assert one.severity is dg.AssetCheckSeverity.WARN
@@ -75,7 +79,7 @@ def test_a_stored_bar_that_breaks_a_hard_rule_turns_the_contract_red(
     stage.world.clock.advance(timedelta(days=3))  # the hole and a new day: around the bad bar
     red = checks(stage.by_key("AAPL|1d"))["bars_contract"]
     assert not red.passed
-    assert red.severity is dg.AssetCheckSeverity.WARN
+    assert red.severity is dg.AssetCheckSeverity.ERROR, "all series fail"
     assert "| AAPL&#124;1d | 0.000 | AAPL&#124;1d: 1 bars break a hard rule, first low_high at" in (
         worst(red)
     )
@@ -144,9 +148,10 @@ def test_a_typo_that_is_tracked_no_longer_leaves_the_checks_alone(
     red = checks(stage.by_config("AAPL|1d", "AAPLE|1d"))
     assert not red["completeness"].passed
     stage.world.tracking.remove(Series.parse("AAPLE|1d").instrument)
-    for one in checks(stage.by_key("AAPL|1d")).values():
-        assert one.passed
-        assert one.description == "over all 1 series; this run: 1 of 1 ok"
+    found = checks(stage.by_key("AAPL|1d"))
+    assert all(one.passed for one in found.values())
+    assert found["freshness"].description == "over all 1 series; this run: 1 of 1 ok"
+    assert found["completeness"].description == found["freshness"].description
 
 
 def test_the_table_of_the_worst_ends_after_twenty(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import RateLimited
 from marketdata_pipeline.ingest.progress import Progress, SeriesDone
 from marketdata_pipeline.ingest.update import Updater
+from marketdata_pipeline.quality.rules import RULES
 from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage, checks, failure, metadata
 from marketdata_pipeline_tests.ingest.world import days, walk
@@ -274,7 +275,7 @@ def test_the_asset_is_one_grid_with_every_door_open() -> None:
     assert isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
     assert node.backfill_policy == dg.BackfillPolicy.single_run()
     assert "| `4h` | derived from `1h` | 729 days |" in str(node.description)
-    assert {one.name for one in node.check_keys} == {"bars_contract", "completeness", "freshness"}
+    assert {one.name for one in node.check_keys} == set(RULES)
 
 
 def test_the_asset_says_whose_it_is_what_it_holds_and_where_to_read_on() -> None:

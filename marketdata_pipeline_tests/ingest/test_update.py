@@ -16,6 +16,7 @@ from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.errors import (
     Blocked,
     CircuitOpen,
@@ -31,7 +32,6 @@ from marketdata_pipeline.errors import (
 )
 from marketdata_pipeline.ingest.judge import Judge, Judgement
 from marketdata_pipeline.ingest.track import track
-from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline_tests.fakes import FrozenClock, Lines
 from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, day, days, walk
 

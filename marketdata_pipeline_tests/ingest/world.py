@@ -33,13 +33,13 @@ from marketdata_pipeline.domain.gate import Gate
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import MarketDataError
 from marketdata_pipeline.governor.flights import Flights
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.update import Updater
 from marketdata_pipeline.providers.base import Capability, Provider, Reach
-from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking

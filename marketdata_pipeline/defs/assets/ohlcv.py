@@ -4,13 +4,13 @@ Not here: what a run is asked for (doors), what an update does (ingest) and what
 metadata looks like (metadata).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
 
 from marketdata_pipeline.assembly import Pipeline
-from marketdata_pipeline.defs.checks import check_results, check_specs
+from marketdata_pipeline.defs.checks import blocked, check_results, check_specs
 from marketdata_pipeline.defs.doors import Asked, OhlcvConfig, through_a_door
 from marketdata_pipeline.defs.events import materializations
 from marketdata_pipeline.defs.metadata import about, describe, markdown_table, materialization
@@ -18,6 +18,8 @@ from marketdata_pipeline.defs.partitions import GRID
 from marketdata_pipeline.defs.resources import PipelineResource, failing_clearly
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.ingest.batch_verdict import batch_verdict
+from marketdata_pipeline.ingest.judge import Judgement
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.progress import Leftover, Progress, RunLog, SeriesDone
 from marketdata_pipeline.store.catalog import Catalog
@@ -55,11 +57,14 @@ def ohlcv(
     ):
         pictures = len(asked.series) <= opened.picture_limit
         behind: list[Outcome] = []
+        judged: dict[Series, Judgement] = {}
         updated: set[Instrument] = set()
         log = RunLog(len(asked.series), opened.clock, opened.waits)
         with _shown(opened.catalog) as told, materializations(context) as report:
             for outcome in asked.outcomes:
                 _say(context.log, log.lines(outcome))
+                if outcome.judgement is not None:
+                    judged[outcome.series] = outcome.judgement
                 if outcome.error is not None:
                     behind.append(outcome)
                     continue
@@ -69,15 +74,20 @@ def ohlcv(
                     told[outcome.series] = outcome.version
                     yield from report(materialization(OHLCV, outcome, store))
             _say(context.log, log.last())
+        if judged:
+            context.log.info(str(batch_verdict(judged)))
         opened.tracking.updated(updated)
         if not asked.series:
             context.log.info("nothing to do: another run has been at what this one was asked for")
         opened.events.recount(asked.done)  # splits and currencies are known now
-        yield from _concluded(opened, asked, behind)
+        yield from _concluded(opened, asked, behind, judged)
 
 
 def _concluded(
-    opened: Pipeline, asked: Asked, behind: Sequence[Outcome]
+    opened: Pipeline,
+    asked: Asked,
+    behind: Sequence[Outcome],
+    judged: Mapping[Series, Judgement],
 ) -> Iterator[dg.AssetObservation | dg.AssetCheckResult]:
     """The checks, what is not done, and the run's failure if it failed.
 
@@ -90,11 +100,16 @@ def _concluded(
     done = [one for one in asked.series if one not in undone]
     if left:
         yield _not_done(left)
-    yield from check_results(OHLCV, opened.updater.judge, done)
+    results = list(
+        check_results(OHLCV, opened.updater.judge, done, opened.severity, batch_verdict(judged))
+    )
+    yield from results
     failed = asked.failed(behind)
     allowed = 0.0 if asked.keyed else opened.failure_share
     if len(failed) > allowed * len(done):
         raise _failure(failed, len(asked.series if asked.keyed else done))
+    if opened.severity.blocking:
+        blocked(results)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from marketdata_pipeline.database.home import Home, Mode
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import parse_instant
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.importing.importer import Importer, Rows
 from marketdata_pipeline.ingest.importing.outcome import Imported
@@ -26,7 +27,6 @@ from marketdata_pipeline.ingest.importing.sources import Source
 from marketdata_pipeline.ingest.importing.tables import joined, tables_of
 from marketdata_pipeline.ingest.importing.terms import UNSAID, Prices, Side, Terms
 from marketdata_pipeline.ingest.judge import Judge
-from marketdata_pipeline.quality.rules import Thresholds
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
 from marketdata_pipeline.store.tracking import Tracking

@@ -181,7 +181,8 @@ class Importer:
             first_trade=facts.first_trade,
             last=committed.last,
             coverage=committed.coverage,
-            contract=self.judge.verdicts.of(series).get("bars_contract"),
+            kept=self.judge.verdicts.of(series),
+            actions=self.catalog.known_actions([series.instrument])[series.instrument].actions,
         )
         try:
             self.judge.judge(series, known=known, written=load.span)
