@@ -127,16 +127,17 @@ def read_totals(engine: Engine, clock: Clock, named: Iterable[Instrument] = ()) 
         first = _first_fetch(connection, now - _HOUR)
         return Totals(
             at=from_micros(now),
-            tracked=_tracked(connection, [one.key for one in named]),
+            tracked=tracked_groups(connection, [one.key for one in named]),
             stored=_stored(connection),
-            newest=_newest(connection),
+            newest=newest_groups(connection),
             updated=_updated(connection),
             minute=_written(connection, first, now - _MINUTE),
             hour=_written(connection, first, now - _HOUR),
         )
 
 
-def _tracked(connection: Connection, named: Sequence[str]) -> tuple[TrackedGroup, ...]:
+def tracked_groups(connection: Connection, named: Sequence[str] = ()) -> tuple[TrackedGroup, ...]:
+    """The tracked instruments, those together that are alike; arguments as above."""
     comes_first = or_(
         tracked_instruments.c.holders > 0, one_of(connection, instruments.c.key, named)
     )
@@ -219,7 +220,8 @@ def _stored(connection: Connection) -> tuple[StoredGroup, ...]:
     )
 
 
-def _newest(connection: Connection) -> tuple[NewestGroup, ...]:
+def newest_groups(connection: Connection) -> tuple[NewestGroup, ...]:
+    """The tracked series, those together whose newest bar has the same label."""
     each = _each_series()
     alike = (each.c.venue, each.c.timeframe, each.c.last_ts)
     wanted = (
