@@ -173,7 +173,7 @@ class Batch:
             last=stored.last,
             coverage=work.coverage[series],
             kept=start.kept.get(series, {}),
-            actions=work.actions,
+            actions=work.acts.actions,
             run_id=work.run_id,
         )
         try:
