@@ -141,6 +141,7 @@ def test_neither_a_home_nor_a_backup_is_written_over(
     )
 
 
+@pytest.mark.proof
 def test_a_file_system_that_is_full_is_a_sentence_and_leaves_nothing(
     world: World, tmp_path: Path, marketdata: Terminal
 ) -> None:

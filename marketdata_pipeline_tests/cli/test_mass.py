@@ -263,6 +263,7 @@ def _interrupted(folder: Path, stand_in: StandIn, *names: str) -> subprocess.Com
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.proof
 def test_an_interrupt_ends_the_run_under_way_and_begins_no_other(
     tmp_path: Path, stand_in: StandIn
 ) -> None:
@@ -280,6 +281,7 @@ def test_an_interrupt_ends_the_run_under_way_and_begins_no_other(
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.proof
 def test_an_interrupt_at_the_end_of_a_run_begins_no_other(
     tmp_path: Path, stand_in: StandIn
 ) -> None:

@@ -149,6 +149,7 @@ def test_stored_bars_are_the_data_sets_own_across_the_split(
         ),
     ],
 )
+@pytest.mark.proof
 def test_dagsters_own_command_works_afterwards(
     demo: Demo, partitions: tuple[str, str], says: str
 ) -> None:
@@ -161,6 +162,7 @@ def test_dagsters_own_command_works_afterwards(
     assert says in found.err
 
 
+@pytest.mark.proof
 def test_a_second_quickstart_sends_no_request(demo: Demo, marketdata: Terminal) -> None:
     before = demo.status(marketdata)
     again = program(demo.folder, demo.env, "quickstart")

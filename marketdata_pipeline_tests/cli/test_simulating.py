@@ -56,6 +56,7 @@ def _simulate(port: int, *more: str) -> Iterator["subprocess.Popen[str]"]:
             started.kill()
 
 
+@pytest.mark.proof
 def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Home) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -189,6 +190,7 @@ def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> 
     )
 
 
+@pytest.mark.proof
 def test_a_dead_simulator_is_one_sentence_of_a_backfill(
     replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +266,7 @@ def test_what_the_command_takes_for_a_quota_the_simulator_does_too(text: str) ->
     assert Step.parse(text).quotas
 
 
+@pytest.mark.proof
 def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_large_file_is_emptied_in_steps_before_dagster_does_it_at_once(
     assert _runs(folder) == {f"{second}.db"}
 
 
+@pytest.mark.proof
 def test_the_file_of_a_run_that_keeps_something_is_written_anew_without_the_rest(
     past: Past, folder: Path
 ) -> None:

@@ -250,6 +250,7 @@ def _assert_the_same_is_said(past: Past, seed: int, length: int) -> None:
 
 
 @on_both
+@pytest.mark.proof
 def test_dagster_says_the_same_and_a_second_pruning_finds_nothing(past: Past) -> None:
     _assert_the_same_is_said(past, seed=1, length=8)
 
@@ -276,6 +277,7 @@ def _broken_off(instance: dg.DagsterInstance) -> bool:
     return False
 
 
+@pytest.mark.proof
 def test_broken_off_at_any_step_it_leaves_what_dagster_says_and_goes_on(past: Past) -> None:
     past.backfilled("a|1", "b|2", bad=("a|1", "b|1"))
     past.refreshed("a|1", "c|1")

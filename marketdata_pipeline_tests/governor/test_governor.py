@@ -380,6 +380,7 @@ def turns_of(workers: list[subprocess.Popen[str]]) -> list[list[tuple[float, flo
     ]
 
 
+@pytest.mark.proof
 def test_processes_share_the_quota_fairly_and_obey_each_others_cooldown(
     engine: Engine, catalog_url: str
 ) -> None:

@@ -59,6 +59,7 @@ def _kill_and_start_again(tmp_path: Path, database_url: str, first: float) -> No
     _assert_whole(folder, database_url)
 
 
+@pytest.mark.proof
 def test_an_update_killed_ten_times_ends_with_the_same_bars(
     tmp_path: Path, database_url: str
 ) -> None:

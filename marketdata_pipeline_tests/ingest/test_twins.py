@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from marketdata_pipeline.database.home import make_home
 from marketdata_pipeline.simulator.server import running
 from marketdata_pipeline.simulator.synthetic import SyntheticHistory
@@ -33,6 +35,7 @@ def _told(out: str) -> dict[str, dict[str, Any]]:
     return {key: told for line in out.splitlines() for key, told in json.loads(line).items()}
 
 
+@pytest.mark.proof
 def test_each_window_is_asked_for_once_and_both_have_everything(
     tmp_path: Path, database_url: str
 ) -> None:

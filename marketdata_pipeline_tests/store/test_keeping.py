@@ -116,6 +116,7 @@ def assert_none_torn(home: Home, begun: list[Job]) -> None:
     assert torn == []
 
 
+@pytest.mark.proof
 def test_a_backup_while_three_processes_write_holds_what_was_acknowledged_before(
     tmp_path: Path, url: str | None, second_url: str | None
 ) -> None:

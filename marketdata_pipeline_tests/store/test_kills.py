@@ -86,6 +86,7 @@ def assert_whole(engine: Engine, folder: Path, storm: Storm) -> None:
     assert verifier.faults(COIN) == []
 
 
+@pytest.mark.proof
 def test_of_killed_writers_that_compact_and_collect_nothing_acknowledged_is_lost(
     engine: Engine, catalog_url: str, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def _kill_until_done(tmp_path: Path, database_url: str, kills: int, step: float)
     assert import_all(folder, database_url, source) == []
 
 
+@pytest.mark.proof
 def test_an_import_that_is_killed_again_and_again_ends_whole(
     tmp_path: Path, database_url: str
 ) -> None:
