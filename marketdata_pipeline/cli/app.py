@@ -17,6 +17,7 @@ from marketdata_pipeline.cli.exporting import export
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
 from marketdata_pipeline.cli.providers import providers
+from marketdata_pipeline.cli.quarantine import quarantine
 from marketdata_pipeline.cli.queue import queue
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
@@ -54,6 +55,7 @@ for command in (
 app.command(name="import")(import_bars)
 app.add_typer(queue, name="queue")
 app.add_typer(calendar, name="calendar")
+app.add_typer(quarantine, name="quarantine", help="What is kept apart until it is judged.")
 
 
 @app.callback()

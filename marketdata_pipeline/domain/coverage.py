@@ -139,6 +139,20 @@ class Coverage:
         answered_spans = [Span(one, SpanKind.ANSWERED) for one in closed]
         return self.overlay([*answered_spans, *open_yet, *fresh, *again])
 
+    def in_vain(self, asked: Sequence[TimeRange], market_now: datetime) -> "Coverage":
+        """The coverage once what is provisional in some ranges was asked again without an answer.
+
+        It is due again later, each time later than the last one.
+        """
+        due = [one for one in self.spans if one.kind is SpanKind.PROVISIONAL]
+        later = [
+            replace(one, within=part, recheck_at=_after(one.tries, market_now), tries=one.tries + 1)
+            for one in due
+            if _due(one, market_now)
+            for part in parts_inside(one.within, asked)
+        ]
+        return self.overlay(later)
+
     def overlay(self, spans: Iterable[Span]) -> "Coverage":
         """The coverage with ``spans``, none of which overlap, put over what was known there."""
         fresh = list(spans)
@@ -159,11 +173,15 @@ def _hole(
     market_now: datetime,
     depth: timedelta | None,
 ) -> Span:
-    again = market_now + RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
+    again = _after(tries, market_now)
     last = None if depth is None else deadline_of(within.start, depth) - _LAST_LOOK
     if last is not None and market_now < last < again:
         again = last
     return Span(within, SpanKind.HOLE, again, tries, since)
+
+
+def _after(tries: int, market_now: datetime) -> datetime:
+    return market_now + RECHECK_AFTER[min(tries, len(RECHECK_AFTER) - 1)]
 
 
 def _due(span: Span, market_now: datetime) -> bool:

@@ -5,7 +5,7 @@ Not here: what makes bars suspect (quality), keeping them (store), releasing the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import empty, labels_of, values_of
-from marketdata_pipeline.domain.ranges import TimeRange, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
 
@@ -149,3 +149,9 @@ def labels_within(bars: pd.DataFrame, within: TimeRange) -> np.ndarray:
     labels = labels_of(bars)
     mask: np.ndarray = (labels >= to_micros(within.start)) & (labels < to_micros(within.end))
     return mask
+
+
+def label_ranges(labels: np.ndarray, length: timedelta) -> list[TimeRange]:
+    """The ranges that bars of a length take, in label space; neighbours are one."""
+    starts = [from_micros(int(one)) for one in labels]
+    return merge(TimeRange(start, start + length) for start in starts)

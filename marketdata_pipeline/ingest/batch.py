@@ -19,7 +19,8 @@ from marketdata_pipeline.ingest.course import Course
 from marketdata_pipeline.ingest.judge import Judge, Judgement, Known
 from marketdata_pipeline.ingest.outcome import Outcome
 from marketdata_pipeline.ingest.plan import label_floor
-from marketdata_pipeline.ingest.work import InstrumentWork, Tally, Wish
+from marketdata_pipeline.ingest.wish import Tally, Wish
+from marketdata_pipeline.ingest.work import InstrumentWork
 from marketdata_pipeline.logs import bound, get_logger
 from marketdata_pipeline.store.catalog import Catalog, SeriesSummary
 

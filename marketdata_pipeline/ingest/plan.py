@@ -26,6 +26,7 @@ from marketdata_pipeline.store.catalog import SeriesSummary
 
 DAWN = datetime(1900, 1, 1, tzinfo=UTC)
 """Stands for "all there is" until a provider has told a listing's first day."""
+_NEIGHBOURS = timedelta(days=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,18 @@ def plan(
     ]
     asks = [Ask(window, tuple(_parts(window, due))) for window in windows]
     return Plan(tuple(reversed([ask for ask in asks if ask.parts])), too_old)
+
+
+def with_neighbours(ask: Ask, wanted: TimeRange, longest: timedelta | None) -> Ask | None:
+    """The same with stored bars asked again: they tell a split from a bad day.
+
+    None: a provider whose windows end somewhere is not asked for more.
+    """
+    if longest is not None:
+        return None
+    start = max(ask.window.start - _NEIGHBOURS, wanted.start)
+    end = min(ask.window.end + _NEIGHBOURS, wanted.end)
+    return Ask(TimeRange(start, end), ask.parts)
 
 
 def _parts(window: TimeRange, due: Mapping[TimeRange, TimeRange]) -> Iterator[TimeRange]:

@@ -5,8 +5,8 @@ what is stored (confirm).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -21,18 +21,21 @@ from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.settlement import unsettled
-from marketdata_pipeline.errors import SplitContradicted, WriteConflict
+from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.errors import WriteConflict
+from marketdata_pipeline.ingest.apart import refusal, with_apart
 from marketdata_pipeline.ingest.confirm import compare
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
+from marketdata_pipeline.ingest.sift import Before, Sifted, contradiction, error_of, sift
 from marketdata_pipeline.logs import get_logger
-from marketdata_pipeline.quality.plausible import contradicted_split, emptier
+from marketdata_pipeline.quality.gate import neighbourhood
+from marketdata_pipeline.quality.plausible import emptier
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Stale, Write
 
 _log = get_logger(__name__)
 _ATTEMPTS = 20
-_NEIGHBOURS = timedelta(days=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,16 @@ class Listing:
         run_id: the run that works.
         too_old: a range that is wanted but out of the provider's depth.
         disowned: splits that were known until the reply listed them no more and disagreed.
+        currency: of what is stored, as a provider wrote it.
+        another_try: where a split is contradicted, one follows before the reply is kept apart.
     """
 
     first_trade: date | None = None
     run_id: str | None = None
     too_old: TimeRange | None = None
     disowned: tuple[Action, ...] = ()
+    currency: str | None = None
+    another_try: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +85,13 @@ def settle(
 
     Bars that a later fetch already holds are left out; expected bars that neither the reply nor
     the store has become holes. What is not settled yet is provisional, and due again; a final bar
-    that the same provider tells otherwise by now is restated, with the reason in the journal.
+    that the same provider tells otherwise by now is restated, with the reason in the journal. Bars
+    that disagree with what is stored go to quarantine and count as absent.
 
     Raises:
         MalformedReply: too many bad rows.
         SplitContradicted: the prices disagree with a known split; nothing is stored.
+        QuarantinedReply: all of it disagrees with what is stored; only quarantine and holes are.
         WriteConflict: other writers kept coming first.
         StoreError: the catalog or a file refused.
     """
@@ -90,12 +99,18 @@ def settle(
     provisional = unsettled(reply.series, reply.market_at)
     final = _before(provisional, reply.window)
     answer = _Answer(reply, settled, tuple(parts), provisional, final, listing)
+    refusals: list[Finding | None] = []
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
-        _refuse_contradiction(reply, settled.bars, stored, known)
-        return _write(answer, stored)
+        before = Before(stored, store.quarantined(reply.series), known, listing.currency)
+        sifted = _sift(answer, before)
+        refusals.append(sifted.refusal)
+        return _write_of(answer, sifted, stored)
 
-    return commit_over(store, reply.series, _padded(reply.window), judged)
+    committed = commit_over(store, reply.series, _padded(reply), judged)
+    if refusals[-1] is not None:
+        raise error_of(reply, refusals[-1])
+    return committed
 
 
 def commit_over(
@@ -161,8 +176,9 @@ def _before(provisional: Sequence[Span], window: TimeRange) -> tuple[TimeRange, 
     return () if older is None else (older,)
 
 
-def _padded(window: TimeRange) -> TimeRange:
-    return TimeRange(window.start - _NEIGHBOURS, window.end + _NEIGHBOURS)
+def _padded(reply: Reply) -> TimeRange:
+    around = neighbourhood(reply.series.timeframe)
+    return TimeRange(reply.window.start - around, reply.window.end + around)
 
 
 def _within(labels: Micros, parts: Sequence[TimeRange]) -> np.ndarray:
@@ -193,17 +209,27 @@ def _touches(bars: pd.DataFrame, stored: Snapshot) -> bool:
     return bool(first < after)
 
 
-def _refuse_contradiction(
-    reply: Reply, raw: pd.DataFrame, stored: Snapshot, known: Sequence[Action]
-) -> None:
-    split = contradicted_split(raw, stored.bars, reply.series, known)
-    if split is not None:
-        raise SplitContradicted(
-            f"{reply.series}: prices from {reply.provider} disagree with the split of "
-            f"{split.ex_date} ({split.value}:1); nothing was stored",
-            provider=reply.provider,
-            series=str(reply.series),
-        )
+def _sift(answer: _Answer, before: Before) -> Sifted:
+    """What passes, unless a wider reply is to be asked for first."""
+    reply, bars = answer.reply, answer.settled.bars
+    found = contradiction(reply, bars, before.stored, before.actions)
+    if found is not None and answer.listing.another_try:
+        raise error_of(reply, found)
+    return sift(reply, bars, _within(contract.labels_of(bars), answer.parts), before, found)
+
+
+def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write, bool]:
+    """What passes, with what is kept apart; nothing but that where nothing passes."""
+    reply, parts = answer.reply, tuple(subtract(answer.parts, sifted.in_vain))
+    told = replace(reply, actions=sifted.actions)
+    settled = replace(answer.settled, bars=sifted.bars)
+    write, relied = _write(replace(answer, reply=told, settled=settled, parts=parts), stored)
+    if sifted.refusal is not None:
+        present = contract.labels_of(stored.bars)
+        absent = absent_labels(reply.series, parts, present, answer.listing.first_trade)
+        holes = _covering(absent, absent, answer.listing, reply.market_at)
+        return refusal(replace(write, coverage=holes), sifted, parts), True
+    return with_apart(write, sifted), relied or bool(sifted.apart)
 
 
 def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:

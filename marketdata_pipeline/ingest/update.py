@@ -145,6 +145,7 @@ class Updater:
                 coverage=coverage[one],
                 acts=Acts(actions[one].actions, actions[one].covered),
                 first_trade=facts[one].first_trade,
+                currency=facts[one].currency,
                 errand=errand,
                 retries=retries,
             )

@@ -4,8 +4,8 @@ Not here: many instruments at once (update), and what becomes of one reply (sett
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
@@ -28,9 +28,17 @@ from marketdata_pipeline.errors import (
 )
 from marketdata_pipeline.ingest.acts import Acts
 from marketdata_pipeline.ingest.derive import Base, due_parts, write_derived
-from marketdata_pipeline.ingest.plan import Ask, Plan, bars_before, plan, wanted_range
+from marketdata_pipeline.ingest.plan import (
+    Ask,
+    Plan,
+    bars_before,
+    plan,
+    wanted_range,
+    with_neighbours,
+)
 from marketdata_pipeline.ingest.retries import Retries
 from marketdata_pipeline.ingest.settle import Listing, actions_only, refused, settle
+from marketdata_pipeline.ingest.wish import Tally, Wish
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.providers.base import Provider
 from marketdata_pipeline.store.bars import BarStore
@@ -38,30 +46,14 @@ from marketdata_pipeline.store.catalog import SeriesSummary
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind
 
 _log = get_logger(__name__)
-_OVERLAP = timedelta(days=10)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What an update of one series did so far."""
-
-    rows_new: int = 0
-    requests: int = 0
-    written: list[TimeRange] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is wanted of a series: None means the timeframe's usual start, the newest bar."""
-
-    series: Series
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request to come; ``oldest`` and ``too_old`` are of the whole plan that it is part of."""
+    """One request to come; ``oldest`` and ``too_old`` are of the whole plan that it is part of.
+
+    ``wider`` is asked instead where the reply contradicts a split; None: nothing is.
+    """
 
     provider: Provider
     series: Series
@@ -69,6 +61,7 @@ class _Request:
     errand: Errand
     oldest: datetime
     too_old: TimeRange | None
+    wider: Ask | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +76,7 @@ class InstrumentWork:
     coverage: dict[Series, Coverage]
     acts: Acts
     first_trade: date | None
+    currency: str | None
     errand: Errand
     retries: Retries
 
@@ -136,23 +130,16 @@ class InstrumentWork:
         for ask in todo.asks:
             newest = ask is todo.asks[0]
             errand = self.errand if newest else self.errand.for_the_past()
-            request = _Request(provider, series, ask, errand, oldest, todo.out_of_depth)
+            wider = with_neighbours(
+                ask, wanted, provider.timeframes[series.timeframe].longest_window
+            )
+            request = _Request(provider, series, ask, errand, oldest, todo.out_of_depth, wider)
             try:
                 self._bring(request, tally)
             except SplitContradicted:
-                wider = self._overlapping(request, wanted)
                 if wider is None:
                     raise
-                self._bring(wider, tally)
-
-    def _overlapping(self, request: _Request, wanted: TimeRange) -> _Request | None:
-        """The same with stored bars asked again: they tell a split from a bad day."""
-        if request.provider.timeframes[request.series.timeframe].longest_window is not None:
-            return None
-        window = request.ask.window
-        start = max(window.start - _OVERLAP, wanted.start)
-        end = min(window.end + _OVERLAP, wanted.end)
-        return replace(request, ask=Ask(TimeRange(start, end), request.ask.parts))
+                self._bring(replace(request, ask=wider, wider=None), tally)
 
     def _bring(self, request: _Request, tally: Tally) -> None:
         """Ask and store what comes, again as the table of retries says."""
@@ -254,10 +241,14 @@ class InstrumentWork:
     def _settle(
         self, reply: Reply, request: _Request, tally: Tally, gone: tuple[Action, ...] = ()
     ) -> None:
-        listing = Listing(self.first_trade, self.run_id, request.too_old, gone)
+        another = request.wider is not None or bool(not gone and self.acts.disowned(reply))
+        listing = Listing(
+            self.first_trade, self.run_id, request.too_old, gone, self.currency, another
+        )
         parts = request.ask.parts
         committed = settle(self.store, reply, parts, self.acts.actions, listing=listing)
         self._note(reply.series, committed)
+        self.currency = reply.currency or self.currency
         tally.rows_new += committed.rows_new
         if committed.brought:
             tally.written.append(reply.window)

@@ -79,7 +79,7 @@ def test_among_provisional_bars_the_later_fetch_wins_whoever_commits_last(
 
 
 def test_writers_at_once_lose_nothing_and_the_latest_fetch_wins(world: World, fresh: Reply) -> None:
-    replies = [_moved(fresh, n / 4, later=timedelta(seconds=n)) for n in range(12)]
+    replies = [_moved(fresh, n / 16, later=timedelta(seconds=n)) for n in range(12)]
     with ThreadPoolExecutor(4) as pool:
         both_ways = replies[::-1] + replies
         done = list(pool.map(lambda one: _settle(world, one, (NEWEST,)), both_ways))
