@@ -19,6 +19,7 @@ from marketdata_pipeline.cli.words import (
     lasting,
     load_line,
     pace_line,
+    quarantine_line,
     queue_line,
     rate_line,
     share,
@@ -89,6 +90,7 @@ def _lines(picture: Picture, width: int, *, short: bool = False) -> int:
     """How many lines the screen takes, with long or with short cells of coverage."""
     status = picture.status
     rows = 1 + (_shown(picture) + 2) + (max(1, len(status.turns)) + 4) + (not status.queue.at_rest)
+    rows += bool(status.quarantined)
     if not status.series:
         return rows
     kinds = {one.asset_class for one in status.coverage}
@@ -139,6 +141,8 @@ def turns_table(status: Status) -> Table:
     table.add_row("last hour", "", rate_line(status.hour))
     if not status.queue.at_rest:
         table.add_row("queue", "", queue_line(status.queue, status.wall_now))
+    if status.quarantined:
+        table.add_row("quarantine", "", quarantine_line(status.quarantined))
     return table
 
 

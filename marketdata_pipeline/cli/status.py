@@ -16,6 +16,7 @@ from marketdata_pipeline.cli.watching import HINT, Every, watched
 from marketdata_pipeline.cli.words import (
     load_line,
     pace_line,
+    quarantine_line,
     queue_line,
     rate_line,
     turns_line,
@@ -129,9 +130,13 @@ def _brief(found: Status) -> list[str]:
 
 
 def _queue(found: Status) -> list[str]:
-    """A line where there is something to say."""
-    at_rest = found.queue.at_rest
-    return [] if at_rest else [f"queue: {queue_line(found.queue, found.wall_now)}"]
+    """A line each where there is something to say."""
+    lines = []
+    if not found.queue.at_rest:
+        lines.append(f"queue: {queue_line(found.queue, found.wall_now)}")
+    if found.quarantined:
+        lines.append(f"quarantine: {quarantine_line(found.quarantined)}")
+    return lines
 
 
 def _print_series(overviews: list[Overview]) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from marketdata_pipeline.cli.reading import spelled
 from marketdata_pipeline.cli.state import console, state_of
+from marketdata_pipeline.cli.words import quarantine_line
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
@@ -191,6 +192,7 @@ def _print_statistics(found: Statistics, *, as_json: bool) -> None:
         f"{size:,.1f} MB in {found.chunks:,} chunks, {found.files:,} of them files",
         f"{found.bytes_a_bar:.1f} bytes a bar, {found.compression:.1f} times less than as numbers",
         f"{lost:,.1f} MB of superseded bars beside them",
+        f"quarantine: {quarantine_line(found.quarantined)}",
     ]
     console().print("\n".join(lines))
 

@@ -101,6 +101,11 @@ def queue_line(queue: QueueStatus, now: datetime) -> str:
     return f"{told}; unresolved: {named}"
 
 
+def quarantine_line(held: int) -> str:
+    """How much waits for a person's judgement."""
+    return f"{held:,} held; see marketdata quarantine list"
+
+
 def when(at: datetime, now: datetime) -> str:
     """A wall instant from now on: with its date where that is another one."""
     if at <= now:

@@ -15,6 +15,7 @@ from marketdata_pipeline.domain.tiers import Pace, Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.cadence import Cadence, Load, cadences, load_of, paces_of
 from marketdata_pipeline.reading.queue import QueueStatus, queue_status, read_queue
+from marketdata_pipeline.store.quarantine import Quarantine
 from marketdata_pipeline.store.totals import StoredGroup, Totals, Written, read_totals
 
 _USUAL = Wishes()
@@ -51,6 +52,7 @@ class Status:
         paces: of the tiers that have series, the highest first.
         minute, hour: what was committed in the last ones.
         queue: how it stands; a few of the symbols that no provider knows are named.
+        quarantined: parts of replies that are held until a person judges them.
     """
 
     market_now: datetime
@@ -63,6 +65,7 @@ class Status:
     hour: Written
     paces: tuple[Pace, ...] = ()
     queue: QueueStatus = QueueStatus()  # noqa: RUF009 - frozen
+    quarantined: int = 0
 
     @property
     def series(self) -> int:
@@ -92,7 +95,8 @@ def read_status(
     totals = read_totals(home.engine, home.clock, wishes.first)
     found = status_of(totals, turns, home.clock.market_now(), delay=delay, wishes=wishes)
     backlog = read_queue(home.engine, home.clock, named=_SYMBOLS)
-    return replace(found, queue=queue_status(backlog))
+    held = Quarantine(home.engine, home.clock).held()
+    return replace(found, queue=queue_status(backlog), quarantined=held)
 
 
 def status_of(

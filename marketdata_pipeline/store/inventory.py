@@ -18,6 +18,7 @@ from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.bars import COLUMNS, labels_of
 from marketdata_pipeline.domain.ranges import from_micros
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.store import quarantine
 from marketdata_pipeline.store.bars import BarStore
 
 PLAIN_BYTES = 8 * (1 + len(COLUMNS))
@@ -59,6 +60,7 @@ class Statistics:
         size: bytes of those chunks.
         superseded_size: bytes of chunks of which nothing counts any more.
         fetches: requests that were answered, and derivations.
+        quarantined: parts of replies that are held in quarantine.
     """
 
     series: int
@@ -68,6 +70,7 @@ class Statistics:
     size: int
     superseded_size: int
     fetches: int
+    quarantined: int = 0
 
     @property
     def bytes_a_bar(self) -> float:
@@ -127,8 +130,16 @@ class Inventory:
             count = func.sum(case((held > 0, 1), else_=0))
             series, rows = connection.execute(select(count, func.sum(held))).one()
             asked = connection.execute(select(func.count()).select_from(fetches)).scalar_one()
+            apart = quarantine.held(connection)
         return Statistics(
-            int(series or 0), int(rows or 0), live.chunks, live.files, live.size, lost.size, asked
+            series=int(series or 0),
+            rows=int(rows or 0),
+            chunks=live.chunks,
+            files=live.files,
+            size=live.size,
+            superseded_size=lost.size,
+            fetches=asked,
+            quarantined=apart,
         )
 
     def _size(self, connection: Connection, *such: ColumnElement[bool]) -> "_Size":

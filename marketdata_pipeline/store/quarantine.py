@@ -73,8 +73,7 @@ class Quarantine:
     def held(self) -> int:
         """How many parts nobody has judged yet."""
         with reading(self._engine) as connection:
-            wanted = select(func.count()).select_from(quarantine).where(_HELD)
-            return int(connection.execute(wanted).scalar_one())
+            return held(connection)
 
     def get(self, number: int) -> Kept | None:
         """One part with its bars; None: there is none of that id.
@@ -93,6 +92,12 @@ class Quarantine:
             return _decide(connection, decision, wall_micros(connection, self._clock))
 
         return retry.write(self._engine, self._clock, note)
+
+
+def held(connection: Connection) -> int:
+    """How many parts nobody has judged yet."""
+    wanted = select(func.count()).select_from(quarantine).where(_HELD)
+    return int(connection.execute(wanted).scalar_one())
 
 
 def of_series(connection: Connection, series: Series) -> list[Kept]:
