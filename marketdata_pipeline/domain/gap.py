@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
-from marketdata_pipeline.domain.hole import NEVER, is_exhausted, was_tried_enough
+from marketdata_pipeline.domain.hole import is_exhausted, was_tried_enough
 from marketdata_pipeline.domain.ranges import TimeRange, deadline_of, depth_edge, subtract
 from marketdata_pipeline.domain.series import Series
 
@@ -211,7 +211,7 @@ def _gap(series: Series, within: TimeRange, span: Span | None, facts: Facts) -> 
         bars=bars,
         since=None if span is None else span.since,
         tries=0 if span is None else span.tries,
-        next_try=None if again == NEVER else again,
+        next_try=again,
         deadline=None if facts.depth is None else deadline_of(within.start, facts.depth),
     )
 

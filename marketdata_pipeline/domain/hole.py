@@ -5,7 +5,7 @@ Not here: how a hole comes to be (coverage), what else a gap can be (gap).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -30,8 +30,6 @@ TRIED_FOR = timedelta(days=30)
 _OFTEN = 3
 _LONG = timedelta(days=3)
 """So many tries over that time say that the provider does not have it."""
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""The next try of a hole that nobody asks for by itself."""
 
 
 def is_exhausted(hole: Span, market_now: datetime) -> bool:
@@ -44,7 +42,7 @@ def _seen_since(hole: Span) -> datetime:
     if hole.since is not None:
         return hole.since
     waited = sum(RECHECK_AFTER[: hole.tries + 1], timedelta(0))
-    return (hole.recheck_at or NEVER) - waited
+    return hole.within.end if hole.recheck_at is None else hole.recheck_at - waited
 
 
 def was_tried_enough(hole: Span, market_now: datetime) -> bool:
@@ -120,25 +118,7 @@ def is_due(hole: Span, market_now: datetime) -> bool:
     return hole.recheck_at is not None and hole.recheck_at <= market_now
 
 
-def silent(
-    coverage: Coverage, market_now: datetime, expects: Callable[[TimeRange], bool]
-) -> Coverage:
-    """The coverage with due holes in which no bar is expected any more asked for no more."""
-    spans = [
-        replace(hole, recheck_at=NEVER)
-        for hole in coverage.holes()
-        if is_due(hole, market_now) and not expects(hole.within)
-    ]
-    return coverage.overlay(spans) if spans else coverage
-
-
-def resumed(
-    coverage: Coverage, market_now: datetime, expects: Callable[[TimeRange], bool]
-) -> Coverage:
-    """The coverage with silent holes due in which bars are expected again."""
-    spans = [
-        replace(hole, recheck_at=market_now)
-        for hole in coverage.holes()
-        if hole.recheck_at == NEVER and expects(hole.within)
-    ]
+def answered_where(coverage: Coverage, idle: Callable[[TimeRange], bool]) -> Coverage:
+    """The coverage with holes answered in which no bar is expected any more."""
+    spans = [Span(one.within, SpanKind.ANSWERED) for one in coverage.holes() if idle(one.within)]
     return coverage.overlay(spans) if spans else coverage

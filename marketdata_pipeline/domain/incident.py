@@ -65,8 +65,6 @@ class Move(Enum):
     """The same, but a few are due now."""
     RELEASE = "release"
     """All are due now."""
-    SILENCE = "silence"
-    """Nobody asks for them by itself."""
     LEAVE = "leave"
 
 
@@ -181,7 +179,7 @@ def after(incident: Incident, seen: Seen, market_now: datetime) -> tuple[Inciden
     counted = _counted(incident, seen, market_now)
     ending = _ending(counted, seen, market_now)
     if ending is not None:
-        move = Move.SILENCE if ending is Ending.CLOSED_MARKET else Move.RELEASE
+        move = Move.LEAVE if ending is Ending.CLOSED_MARKET else Move.RELEASE
         return _closed(counted, ending, market_now), move
     if counted.status is IncidentStatus.HEALING:
         if seen.waiting:

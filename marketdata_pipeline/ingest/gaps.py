@@ -5,7 +5,7 @@ Coverage is the queue of gaps: a hole is written in the transaction that found i
 of its next try, and here it becomes a row of the queue once that has come.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
@@ -16,15 +16,15 @@ from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.errand import Priority
-from marketdata_pipeline.domain.hole import beyond_depth, is_due, resumed, silent
-from marketdata_pipeline.domain.incident import Incident, ranges_of
+from marketdata_pipeline.domain.hole import answered_where, beyond_depth, is_due
+from marketdata_pipeline.domain.incident import Incident
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, span, subtract
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.incidents import Incidents
 from marketdata_pipeline.ingest.queue import Queue
-from marketdata_pipeline.store import backfills, gaps, incidents
+from marketdata_pipeline.store import backfills, gaps
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -75,15 +75,11 @@ class Gaps:
         Raises:
             StoreError: the catalog does not answer.
         """
-        engine, clock = self.queue.engine, self.queue.clock
-        seen = Incidents(engine, clock).look()
+        clock = self.queue.clock
+        seen = Incidents(self.queue.engine, clock).look()
         now = clock.market_now()
-        with reading(engine) as connection:
-            expected = _Expected(incidents.closed_days(connection))
         self._forget(now)
-        self._speak(now, expected)
-        late = self._nearly_lost(now, expected)
-        wanted = self._free(wanted_of(self._due(now, expected), late))[:_MOST]
+        wanted = self._free(wanted_of(self._due(now), self._nearly_lost(now)))[:_MOST]
         if wanted:
             self.queue.enqueue_all(wanted)
         return Brought(tuple(wanted), tuple(seen))
@@ -97,21 +93,15 @@ class Gaps:
                 found = gaps.beyond(connection, frames, edge)
             self._change(found, partial(_beyond, edge))
 
-    def _speak(self, now: datetime, expected: "_Expected") -> None:
-        """Silent holes in which bars are expected after all are due."""
-        with reading(self.queue.engine) as connection:
-            quiet = gaps.silenced(connection)
-        self._change(quiet, lambda one, known: resumed(known, now, partial(expected.bars, one)))
-
     def _change(self, series: Iterable[Series], moved: "_Moved") -> None:
         for one in series:
             changed = partial(gaps.change, series=one, moved=partial(moved, one))
             retry.write(self.queue.engine, self.queue.clock, changed)
 
-    def _due(self, now: datetime, expected: "_Expected") -> list[DueHoles]:
-        """Without holes in which nothing is expected any more: those fall silent.
+    def _due(self, now: datetime) -> list[DueHoles]:
+        """Without holes in which nothing is expected any more: those are answered.
 
-        The calendar may have learned of a closure since they were seen.
+        A newer calendar may know of a holiday.
         """
         with reading(self.queue.engine) as connection:
             due = gaps.due(connection, now)
@@ -120,17 +110,17 @@ class Gaps:
             one.series
             for one in due
             if any(
-                is_due(hole, now) and not expected.bars(one.series, hole.within)
+                is_due(hole, now) and not _expects(one.series, hole.within)
                 for hole in coverage[one.series].holes()
             )
         ]
         if not idle:
             return due
-        self._change(idle, lambda one, known: silent(known, now, partial(expected.bars, one)))
+        self._change(idle, _answered)
         with reading(self.queue.engine) as connection:
             return gaps.due(connection, now)
 
-    def _nearly_lost(self, now: datetime, expected: "_Expected") -> list[DueHoles]:
+    def _nearly_lost(self, now: datetime) -> list[DueHoles]:
         """What was never asked for of what a provider serves for two days yet."""
         found: list[tuple[Series, TimeRange]] = []
         for frame in (one for one in Timeframe if one.depth is not None and not one.derived):
@@ -153,7 +143,7 @@ class Gaps:
             for part in _never_asked(
                 soon, coverage[one], since.get(one.instrument), facts[one.instrument].first_trade
             )
-            if expected.bars(one, part)
+            if _expects(one, part)
         ]
 
     def _free(self, wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -205,18 +195,12 @@ def _beyond(edge: datetime, _: Series, known: Coverage) -> Coverage:
     return beyond_depth(known, edge)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Expected:
-    """Which bars are expected; ``closed`` are days that a person calls closed, by calendar."""
+def _answered(series: Series, known: Coverage) -> Coverage:
+    return answered_where(known, lambda within: not _expects(series, within))
 
-    closed: Mapping[str, Collection[date]]
 
-    def bars(self, series: Series, within: TimeRange) -> bool:
-        """Whether any bar of a series is, in a label range."""
-        calendar = calendar_of(series.instrument)
-        closed = self.closed.get(series.instrument.venue.calendar, ())
-        parts = subtract([within], ranges_of(calendar, closed)) if closed else [within]
-        return any(_has_bars(calendar, series.timeframe, one) for one in parts)
+def _expects(series: Series, within: TimeRange) -> bool:
+    return _has_bars(calendar_of(series.instrument), series.timeframe, within)
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,6 @@ from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain import incident as rules
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.clock import Clock
-from marketdata_pipeline.domain.hole import NEVER
 from marketdata_pipeline.domain.incident import LEAST, PATIENCE, Incident, IncidentKind, Move, Seen
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
@@ -211,7 +210,7 @@ class _Look:
         """Set when the holes are asked for again."""
         if move is Move.LEAVE:
             return
-        at = {Move.RELEASE: self.now, Move.SILENCE: NEVER}.get(move, incident.parked_until)
+        at = self.now if move is Move.RELEASE else incident.parked_until
         probed = self._probed(incident, holes) if move is Move.PROBE else set()
         waiting = {one.series_id for one in holes if (one.hole.recheck_at or self.now) <= self.now}
         # A probe that was not answered yet stays due.

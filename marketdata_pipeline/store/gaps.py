@@ -27,7 +27,6 @@ from marketdata_pipeline.database.doubting import quarantine
 from marketdata_pipeline.database.metadata import coverage, instruments, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
-from marketdata_pipeline.domain.hole import NEVER
 from marketdata_pipeline.domain.incident import weeks_of
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
@@ -106,7 +105,7 @@ def due(connection: Connection, market_now: datetime) -> list[DueHoles]:
 def alike(connection: Connection, *, seen_after: datetime, seen_before: datetime) -> list[Alike]:
     """Holes of fetched series by their range, first seen between two market instants.
 
-    One whose first answer was not noted counts, too. None that nobody is to ask for.
+    One whose first answer was not noted counts, too.
     """
     key = func.min(instruments.c.key)
     group = instruments.c.venue, series_table.c.timeframe, _SPAN.start, _SPAN.end
@@ -115,7 +114,6 @@ def alike(connection: Connection, *, seen_after: datetime, seen_before: datetime
     wanted = wanted.where(
         _HOLE,
         or_(since, _SPAN.since.is_(None)),
-        _SPAN.recheck_at < to_micros(NEVER),
         series_table.c.timeframe.in_(_fetched()),
     )
     return [
@@ -219,13 +217,6 @@ def beyond(
     wanted = wanted.where(
         _HOLE, _SPAN.start < to_micros(before), series_table.c.timeframe.in_(frames)
     )
-    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
-
-
-def silenced(connection: Connection) -> list[Series]:
-    """The series with a hole that nobody is to ask for by itself."""
-    wanted = select(series_table.c.key).distinct().join_from(coverage, series_table)
-    wanted = wanted.where(_HOLE, _SPAN.recheck_at == to_micros(NEVER))
     return [Series.parse(key) for key in connection.execute(wanted).scalars()]
 
 

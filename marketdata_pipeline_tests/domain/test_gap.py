@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.gap import Facts, GapState, gaps_of, state_of
-from marketdata_pipeline.domain.hole import LADDER, NEVER
+from marketdata_pipeline.domain.hole import LADDER
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge
 from marketdata_pipeline.domain.series import Series
 
@@ -74,7 +74,6 @@ SPANS = st.sampled_from(
         hole(),
         hole(2),
         hole(LADDER, age=90),
-        replace(hole(), recheck_at=NEVER),
     ]
 )
 FACTS = st.builds(
@@ -123,7 +122,6 @@ def test_every_expected_bar_is_answered_or_in_just_one_gap_of_its_own_reason(
 def test_only_what_is_asked_for_by_itself_has_a_next_try(coverage: Coverage, facts: Facts) -> None:
     for one in gaps_of(DAYS, coverage, WANTED, facts):
         assert one.next_try is None or one.state.retried
-        assert one.next_try != NEVER
         assert (one.deadline is None) is (facts.depth is None)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+import pandas as pd
+
 from marketdata_pipeline.database.engine import reading
-from marketdata_pipeline.domain.errand import Errand
 from marketdata_pipeline.domain.incident import Incident
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
-from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.governor.waits import Waits
@@ -24,7 +24,7 @@ from marketdata_pipeline.ingest.track import Keeping
 from marketdata_pipeline.ingest.worker import Worker
 from marketdata_pipeline.store import incidents
 from marketdata_pipeline.store.tracking import Tracked
-from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, day, days, walk
+from marketdata_pipeline_tests.ingest.world import TruthProvider, World, day, days, walk
 
 QUARTER = days("2024-01-15", "2024-03-16")
 
@@ -35,16 +35,10 @@ class Forgetful(TruthProvider):
 
     lost: dict[Instrument, set[date]] = field(default_factory=dict)
 
-    def fetch(self, series: Series, window: TimeRange, errand: Errand = USUAL) -> Reply:
+    def _closed(self, series: Series, window: TimeRange, now: datetime) -> pd.DataFrame:
+        served = super()._closed(series, window, now)
         gone = self.lost.get(series.instrument, set())
-        kept, self.lacking = self.lacking, {at for at in self._labels(series) if at.date() in gone}
-        try:
-            return super().fetch(series, window, errand)
-        finally:
-            self.lacking = kept
-
-    def _labels(self, series: Series) -> list[datetime]:
-        return list(self.truth[series].index)
+        return served[[one.date() not in gone for one in served.index]]
 
 
 @dataclass

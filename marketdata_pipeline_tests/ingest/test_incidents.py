@@ -3,13 +3,10 @@
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import insert
 
-from marketdata_pipeline.database.doubting import closures
-from marketdata_pipeline.domain.gap import GapState
-from marketdata_pipeline.domain.hole import NEVER
+from marketdata_pipeline.domain.closures import Closure
 from marketdata_pipeline.domain.incident import Ending, IncidentKind, IncidentStatus
-from marketdata_pipeline.domain.ranges import to_micros
+from marketdata_pipeline.ingest.closing import Closing
 from marketdata_pipeline_tests.ingest.many import Market
 from marketdata_pipeline_tests.ingest.world import World
 
@@ -79,9 +76,8 @@ def test_a_person_who_says_that_it_was_closed_ends_the_question(world: World) ->
     market = Market.of(world, 6, lost=["2024-03-13"], losers=6)
     market.update()
     market.cycle(SOON)
-    told = {"calendar": "XNYS", "session": "2024-03-13", "reason": "storm", "evidence": "news"}
-    with world.home.engine.begin() as connection:
-        connection.execute(insert(closures).values(**told, made_at=to_micros(world.clock.market)))
+    told = Closure("XNYS", date(2024, 3, 13), None, "storm")
+    Closing(world.home.engine, world.store, world.clock).put(told)
     market.requests()
     market.cycle(SOON)
     (incident,) = market.incidents()
@@ -89,11 +85,8 @@ def test_a_person_who_says_that_it_was_closed_ends_the_question(world: World) ->
         Ending.CLOSED_MARKET,
         world.clock.market,
     )
-    holes = [hole for one in market.series for hole in world.store.coverage([one])[one].holes()]
-    assert {hole.recheck_at for hole in holes} == {NEVER}
-    assert market.cycle(timedelta(days=40)).wanted == ()
-    assert market.requests() == 0
-    assert GapState.MARKET_CLOSED.retried is False
+    assert market.holes() == 0
+    assert market.cycle(timedelta(days=40)).incidents == ()
 
 
 def test_a_few_series_are_no_incident_and_go_on_by_themselves(world: World) -> None:
