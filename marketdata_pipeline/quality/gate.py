@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.quality.levels import SPIKE, shifts_in
-from marketdata_pipeline.quality.marks import between
+from marketdata_pipeline.quality.marks import among, between
 from marketdata_pipeline.quality.overlap import against_overlap, shrunken
 from marketdata_pipeline.quality.prices import prices_of
 from marketdata_pipeline.quality.runs import repeats_in
@@ -78,14 +78,15 @@ def _in_context(raw: pd.DataFrame, around: Around) -> list[Finding]:
 
 def _joined(raw: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """The reply's bars and the stored ones that it lacks, sorted; and which are the reply's."""
-    others = stored[~stored.index.isin(raw.index)]
-    if others.empty:
+    mine, held = labels_of(raw), labels_of(stored)
+    others = ~among(held, mine)
+    if not others.any():
         return raw, np.ones(len(raw), dtype=bool)
-    labels = np.concatenate([labels_of(others), labels_of(raw)])
+    labels = np.concatenate([held[others], mine])
     order = np.argsort(labels, kind="stable")
-    rows = np.hstack([values_of(others), values_of(raw)])[:, order]
+    rows = np.hstack([values_of(stored)[:, others], values_of(raw)])[:, order]
     index = pd.DatetimeIndex(labels[order].astype("datetime64[us]"), tz="UTC", name="ts")
-    return frame_on(index, rows), order >= len(others)
+    return frame_on(index, rows), order >= int(others.sum())
 
 
 def _ends(raw: pd.DataFrame) -> tuple[int, int]:

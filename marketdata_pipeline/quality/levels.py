@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action, splits_of
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.quality.marks import between
@@ -30,14 +31,24 @@ _SPLITS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 
 """Smaller ones cannot be told from a day's move, as in plausible."""
 _LONGEST_SPIKE = 3
 _LONGEST_BLOCK = 80
-_PAIRED, _PAIRED_SIGMA = 0.12, 8.0
-_ALONE, _ALONE_SIGMA = 0.18, 10.0
+_PAIRED, _PAIRED_SIGMA = 4.0, 8.0
+_ALONE, _ALONE_SIGMA = 6.0, 10.0
 _SPLIT_SIGMA = 2.5
 _SPLIT_TOLERANCE = 0.03
 _SURGE = 2.0
+_ELSE, _DECAY = 3.0, 1.3
 _BEFORE, _AFTER = 20, 3
+_LARGEST = {
+    AssetClass.FX: 0.2,
+    AssetClass.FUTURE: 0.2,
+    AssetClass.INDEX: 0.2,
+    AssetClass.CRYPTO: 0.4,
+}
+"""No news moves these further between two bars: CME's limits for stock indices are 7, 13 and 20 %
+(Rulebook, chapter 358); the franc rose by less against the euro within a minute of 2015-01-15."""
 _IMPOSSIBLE = float(np.log(20))
-_KNOWN_NEAR = timedelta(days=10)
+_KNOWN_NEAR = timedelta(days=5)
+"""Providers divide by a split some days early or late: yfinance looks at five rows beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +75,20 @@ def shifts_in(
 ) -> list[Finding]:
     """The same of prices at hand.
 
-    ``suspect`` marks bars that are new among others: where only one side of a jump is, it is off.
+    ``suspect`` marks the bars of a reply among stored ones: the side of a jump without stored bars
+    is off then.
     """
     if len(prices) < 2:  # noqa: PLR2004 - one bar has no neighbour
         return []
-    mine = np.ones(len(prices), dtype=bool) if suspect is None else suspect
-    return [_told(one, prices, actions) for one in _shifts(prices, actions, mine)]
+    return [_told(one, prices, actions) for one in _shifts(prices, actions, suspect)]
 
 
-def _shifts(prices: Prices, actions: Sequence[Action], mine: np.ndarray) -> Iterator[_Shift]:
+def _shifts(prices: Prices, actions: Sequence[Action], mine: np.ndarray | None) -> Iterator[_Shift]:
     """Jumps that come back are a block; those that stay are judged by what the market did."""
     jump, noise = prices.jump, prices.noise
-    large = np.flatnonzero(np.abs(jump) > np.maximum(_PAIRED, _PAIRED_SIGMA * noise))
+    large = np.flatnonzero(
+        np.abs(jump) > np.maximum(_PAIRED * prices.usual_day, _PAIRED_SIGMA * noise)
+    )
     taken: set[int] = set()
     for place, at in enumerate(large):
         if int(at) in taken:
@@ -103,11 +116,16 @@ def _block(at: int, back: int, prices: Prices) -> _Shift:
     return _Shift(at, back - 1, float(prices.jump[at]), paired=True)
 
 
-def _one_sided(at: int, prices: Prices, mine: np.ndarray) -> _Shift:
-    """The shorter side is off; among stored bars it is the one that is new."""
-    size, after_is_off = float(prices.jump[at]), len(prices) - at <= at
-    if mine[at - 1] != mine[at]:
-        after_is_off = bool(mine[at])
+def _one_sided(at: int, prices: Prices, mine: np.ndarray | None) -> _Shift:
+    """The side of a jump that is off: the one without stored bars, else the shorter one.
+
+    In a series as it is stored nothing tells: the two bars at the jump are named.
+    """
+    size = float(prices.jump[at])
+    if mine is None:
+        return _Shift(at - 1, at, size, paired=False)
+    before, after = bool(mine[:at].all()), bool(mine[at:].all())
+    after_is_off = after if before != after else len(prices) - at <= at
     if after_is_off:
         return _Shift(at, len(prices) - 1, size, paired=False)
     return _Shift(0, at - 1, -size, paired=False)
@@ -123,11 +141,11 @@ def _stays_odd(at: int, prices: Prices, actions: Sequence[Action]) -> bool:
     noise = float(prices.noise[at])
     if _known_split(size, date_of(int(prices.labels[at])), actions) is not None:
         return True
-    if surge(at, size, prices) > _SURGE:
+    if _is_news(at, size, prices):
         return False
     if prices.series.instrument.asset_class.has_actions and _unknown_split(size, noise):
         return True
-    return abs(size) > max(_ALONE, _ALONE_SIGMA * noise)
+    return abs(size) > max(_ALONE * prices.usual_day, _ALONE_SIGMA * noise)
 
 
 def _persists(at: int, prices: Prices) -> bool:
@@ -137,20 +155,38 @@ def _persists(at: int, prices: Prices) -> bool:
     return bool(moved * np.sign(prices.jump[at]) > abs(prices.jump[at]) / 2)
 
 
-def surge(at: int, size: float, prices: Prices) -> float:
-    """By how much more was traded from this bar on than usual before; 1 where volume is not told.
+def _is_news(at: int, size: float, prices: Prices) -> bool:
+    """Whether more was traded from this bar on than usual before, as when a market moves.
 
     In units or in shares of the other side of the jump, whichever is less: a split's volume is
-    larger by the ratio. First bars of sessions are compared with first bars.
+    larger by the ratio. Where volume stays at several times the usual, the bars are of something
+    else that trades more.
+    """
+    if abs(size) > _LARGEST.get(prices.series.instrument.asset_class, _IMPOSSIBLE):
+        return False
+    usual, at_first, later = _volumes(at, prices)
+    if not usual or not at_first:
+        return False
+    split = float(np.exp(min(size, 0.0)))
+    surge = at_first / usual * split
+    return surge > _SURGE and (later / usual * split < _ELSE or at_first > _DECAY * later)
+
+
+def _volumes(at: int, prices: Prices) -> tuple[float, float, float]:
+    """Usual volume before a bar, that from it on, and that later; 0 where there is none.
+
+    First bars of sessions are compared with first bars.
     """
     like = prices.starts == prices.starts[at]
     before = prices.volume[:at][like[:at]][-_BEFORE:]
-    after = prices.volume[at : at + _AFTER] if not prices.starts[at] else prices.volume[at : at + 1]
-    before, after = before[before > 0], after[after > 0]
-    if not len(before) or not len(after):
-        return 1.0
-    ratio = float(np.exp(np.mean(np.log(after)) - np.log(np.median(before))))
-    return min(ratio, ratio * float(np.exp(size)))
+    after = prices.volume[at:][like[at:]]
+    first = after[: 1 if prices.starts[at] else _AFTER]
+    return _typical(before), _typical(first), _typical(after[_AFTER : _AFTER + _BEFORE])
+
+
+def _typical(volume: np.ndarray) -> float:
+    traded = volume[volume > 0]
+    return float(np.median(traded)) if len(traded) else 0.0
 
 
 def _unknown_split(size: float, noise: float) -> float | None:
@@ -188,7 +224,8 @@ def _told(shift: _Shift, prices: Prices, actions: Sequence[Action]) -> Finding:
         rule = SPLIT_LIKE
     within = between(int(prices.labels[shift.first]), int(prices.labels[shift.last]), prices.series)
     like = f", like a split of {split:g}:1 that no action tells" if rule == SPLIT_LIKE else ""
-    detail = f"{bars} bars are {factor:.4g} times the level of the others{like}"
+    said = "1 bar is" if bars == 1 else f"{bars} bars are"
+    detail = f"{said} {factor:.4g} times the level of the others{like}"
     evidence = {"factor": factor, "bars": bars, "sigmas": abs(shift.size) / noise}
     return Finding(rule, within, detail, evidence)
 

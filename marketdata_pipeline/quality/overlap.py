@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.bars import labels_of
+from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
-from marketdata_pipeline.quality.marks import range_of
+from marketdata_pipeline.quality.marks import among, range_of
+from marketdata_pipeline.quality.prices import MAD_TO_SIGMA
 
-MAD_TO_SIGMA = 1.4826
-"""Of a normal law: Rousseeuw & Croux 1993, "Alternatives to the Median Absolute Deviation"."""
 _SHIFT = 0.02
+_USUAL_MOVES = 1.5
+_CENTS = 0.002
 _FEWEST_STORED = 5
 _MOST = 0.5
 _FEWEST_COMMON = 3
@@ -28,7 +30,7 @@ def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Find
     held = held[(held >= to_micros(reply.window.start)) & (held < to_micros(reply.window.end))]
     if len(held) < _FEWEST_STORED:
         return []
-    lacking = int((~np.isin(held, labels_of(raw))).sum())
+    lacking = int((~among(held, labels_of(raw))).sum())
     if lacking <= _MOST * len(held):
         return []
     detail = f"the reply lacks {lacking} of the {len(held)} bars that are stored in its window"
@@ -38,22 +40,33 @@ def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Find
 def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> list[Finding]:
     """The closes that both have differ by one factor (level_shift) or by many (wrong_symbol).
 
-    Every bar of the reply is doubted then.
+    Every bar of the reply is doubted then. Providers differ by cents, and by less than a bar moves;
+    crypto's, which are of different markets, by more.
     """
-    common, here, there = np.intersect1d(
-        labels_of(raw), labels_of(stored), assume_unique=True, return_indices=True
-    )
-    if not len(common):
+    mine, held = labels_of(raw), labels_of(stored)
+    here, there = among(mine, held), among(held, mine)
+    common = int(here.sum())
+    if not common:
         return []
-    ratio = np.log(raw["close"].to_numpy()[here] / stored["close"].to_numpy()[there])
+    closes = stored["close"].to_numpy()[there]
+    ratio = np.log(raw["close"].to_numpy()[here] / closes)
     middle = float(np.median(ratio))
     spread = MAD_TO_SIGMA * float(np.median(np.abs(ratio - middle)))
-    evidence = {"factor": float(np.exp(middle)), "spread": spread, "common": len(common)}
+    evidence = {"factor": float(np.exp(middle)), "spread": spread, "common": common}
     within = range_of(raw, 0, len(raw) - 1, series)
-    if len(common) >= _FEWEST_COMMON and spread > _SHIFT:
-        detail = f"its closes are not those of the {len(common)} bars that are stored"
+    tolerated = _tolerated(np.log(closes), series)
+    if common >= _FEWEST_COMMON and spread > tolerated:
+        detail = f"its closes are not those of the {common} bars that are stored"
         return [Finding("wrong_symbol", within, detail, evidence)]
-    if abs(middle) <= _SHIFT:
+    if abs(middle) <= tolerated:
         return []
     detail = f"its prices are {np.exp(middle):.4g} times those of the same stored bars"
     return [Finding("level_shift", within, detail, evidence)]
+
+
+def _tolerated(closes: np.ndarray, series: Series) -> float:
+    """How far a log close may be from the stored one: 1.5 usual moves of a bar, 2 % at most."""
+    if series.instrument.asset_class is AssetClass.CRYPTO or len(closes) < _FEWEST_STORED:
+        return _SHIFT
+    usual = MAD_TO_SIGMA * float(np.median(np.abs(np.diff(closes))))
+    return min(max(_USUAL_MOVES * usual, _CENTS), _SHIFT)

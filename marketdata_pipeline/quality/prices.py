@@ -4,7 +4,7 @@ Not here: what is odd about them (levels, spikes, runs). A detector looks at the
 frame: all of it is worked out once for a reply or a series.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,7 +12,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.actions import Action, ActionKind, last_dates, ratio_of
+from marketdata_pipeline.domain.actions import (
+    Action,
+    ActionKind,
+    last_dates,
+    later_ratio,
+    splits_of,
+)
 from marketdata_pipeline.domain.bars import labels_of, values_of
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.series import Series
@@ -25,14 +31,17 @@ _UPPER_TO_SIGMA = 1 / 1.15035
 """The same for the upper quartile of absolute values: where most bars do not move, half is 0."""
 _BLOCK = 64
 _FEWEST = 5
+_FEWEST_STEPS = 10
+_LARGEST_TICK = 0.05
 _FAR = 12 * DAY
 """The longest usual closure is China's in October, nine days and a weekend."""
 _NIGHT = 2 * DAY // 24
-_USUAL_DAY = {AssetClass.FX: 0.01, AssetClass.CRYPTO: 0.05}
-_OTHER_DAY = 0.03
+_USUAL_DAY = {
+    AssetClass.FX: 0.01, AssetClass.INDEX: 0.015, AssetClass.FUTURE: 0.015, AssetClass.CRYPTO: 0.05,
+}  # fmt: skip
+OTHER_DAY = 0.03
 _LEAST_DAY = 0.004
 """No instrument's day is quieter than a currency pair's, whatever few bars say."""
-_LEAST_PAYMENT = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,33 +130,35 @@ class Prices:
         """
         noise = np.empty(len(self))
         for mask, moves in ((~self.starts, self.change), (self.starts, self.jump)):
-            usual = self._usual_day if mask is self.starts else self._usual_bar
+            usual = self.usual_day if mask is self.starts else self._usual_bar
             noise[mask] = _local_noise(np.abs(moves[mask]), usual)
         return np.asarray(np.maximum(noise, self._tick))
 
     @property
-    def _usual_day(self) -> float:
-        return _USUAL_DAY.get(self.series.instrument.asset_class, _OTHER_DAY)
+    def usual_day(self) -> float:
+        """How much such an instrument moves in a restless day, whatever its bars say."""
+        return _USUAL_DAY.get(self.series.instrument.asset_class, OTHER_DAY)
 
     @property
     def _usual_bar(self) -> float:
         """Of a bar among others of its session, as far as a day's is: by the root of time."""
         days = self.series.timeframe.length.total_seconds() / 86_400
-        return self._usual_day * float(np.sqrt(min(days * (1 if days >= 1 else 3), 5.0)))
+        return self.usual_day * float(np.sqrt(min(days * (1 if days >= 1 else 3), 5.0)))
 
     @property
     def _tick(self) -> np.ndarray:
-        """A price of few ticks moves by whole ones: the smallest step over the price."""
+        """A price of few ticks moves by whole ones: the smallest usual step over the price."""
         steps = np.abs(np.diff(self.close))
         steps = steps[steps > self.close[1:] * 1e-9]
-        if not len(steps):
+        if len(steps) < _FEWEST_STEPS:
             return np.zeros(len(self))
-        return np.asarray(np.quantile(steps, 0.02) / self.close)
+        tick = np.sort(steps)[len(steps) // 50]
+        return np.asarray(np.minimum(tick / self.close, _LARGEST_TICK))
 
 
 def _local_noise(moves: np.ndarray, usual: float) -> np.ndarray:
     """The standard deviation at each place of a sequence of absolute moves."""
-    least = usual * _LEAST_DAY / _OTHER_DAY
+    least = usual * _LEAST_DAY / OTHER_DAY
     if len(moves) < _FEWEST:
         return np.full(len(moves), usual)
     blocks = max(len(moves) // _BLOCK, 1)
@@ -164,34 +175,22 @@ def _local_noise(moves: np.ndarray, usual: float) -> np.ndarray:
 
 def prices_of(bars: pd.DataFrame, series: Series, actions: Sequence[Action]) -> Prices:
     """Raw bars, sorted by label, as ``Prices``."""
-    return prices_from(labels_of(bars), values_of(bars), bars, series, actions)
-
-
-def prices_from(
-    labels: Micros,
-    values: np.ndarray,
-    bars: pd.DataFrame,
-    series: Series,
-    actions: Sequence[Action],
-) -> Prices:
-    """The same of arrays that are at hand; ``bars`` gives the dates."""
-    paid = np.zeros(len(labels))
-    if not actions:
-        return Prices(series, labels, values, paid)
-    ratio = ratio_of(bars, series, actions)
+    labels, rows, paid = labels_of(bars), values_of(bars), np.zeros(len(bars))
+    if not actions or bars.empty:
+        return Prices(series, labels, rows, paid)
+    dates = last_dates(bars, series)
+    splits = splits_of(actions)
+    ratio = later_ratio(dates, splits)
+    if splits:
+        rows = np.vstack([rows[:4] / ratio, rows[4] * ratio])
     cash = [one for one in actions if one.kind is not ActionKind.SPLIT]
-    if cash and len(bars):
-        _note_payments(paid, last_dates(bars, series), cash, ratio)
-    return Prices(series, labels, np.vstack([values[:4] / ratio, values[4] * ratio]), paid)
-
-
-def _note_payments(
-    paid: np.ndarray, dates: np.ndarray, cash: Iterable[Action], ratio: np.ndarray
-) -> None:
-    for one in cash:
-        at = int(np.searchsorted(dates, np.datetime64(one.ex_date)))
-        if 0 < at < len(dates):
-            paid[at] += float(one.value) / ratio[at]
+    if cash:
+        days = np.array([one.ex_date for one in cash], dtype="datetime64[D]")
+        at = np.searchsorted(dates, days)
+        inside = np.flatnonzero((at > 0) & (at < len(dates)))
+        amounts = np.array([float(cash[one].value) for one in inside.tolist()])
+        np.add.at(paid, at[inside], amounts / ratio[at[inside]])
+    return Prices(series, labels, rows, paid)
 
 
 def date_of(label: int) -> date:

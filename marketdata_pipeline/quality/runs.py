@@ -66,7 +66,7 @@ def flat_in(prices: Prices) -> list[Finding]:
 def idle_in(prices: Prices) -> list[Finding]:
     """As ``zero_volume_runs``, of prices at hand."""
     idle = prices.volume == 0
-    if idle.mean() > _MOST_OF_IT:  # nobody tells its volume, or hardly ever is any
+    if idle.sum() > _MOST_OF_IT * len(idle):  # nobody tells its volume, or hardly ever is any
         return []
     return [
         _run(ZERO_VOLUME_RUN, first, last, prices, "bars in a row have no volume")
@@ -112,12 +112,26 @@ def _repeated(prices: Prices) -> Iterator[tuple[int, int, int]]:
     told = prices.rows[1] > prices.rows[2]  # a range: some trades at least
     if not intraday:
         told &= prices.volume > 0
-    later, lag = _earlier_twins(np.flatnonzero(told), prices.rows)
-    breaks = np.flatnonzero((np.diff(later) != 1) | (np.diff(lag) != 0)) + 1
-    for part in np.split(np.arange(len(later)), breaks) if len(later) else ():
-        lone = not intraday and lag[part[0]] <= _LONGEST_LAG
-        if len(part) >= (1 if lone else _BLOCK):
-            yield int(later[part[0]]), int(later[part[-1]]), int(lag[part[0]])
+    later, lags = _earlier_twins(np.flatnonzero(told), prices.rows)
+    taken = -1
+    for at, lag in zip(later.tolist(), lags.tolist(), strict=True):
+        if at <= taken:
+            continue
+        first, last = _extent(at, lag, prices.rows)
+        fewest = 1 if not intraday and lag <= _LONGEST_LAG else _BLOCK
+        if int(told[first : last + 1].sum()) >= fewest:
+            taken = last
+            yield first, last, lag
+
+
+def _extent(at: int, lag: int, rows: np.ndarray) -> tuple[int, int]:
+    """From where to where bars repeat those ``lag`` places before them, around a bar that does."""
+    same = (rows[:, lag:] == rows[:, :-lag]).all(axis=0)
+    other = np.flatnonzero(~same) + lag
+    place = int(np.searchsorted(other, at))
+    first = int(other[place - 1]) + 1 if place else lag
+    last = int(other[place]) - 1 if place < len(other) else rows.shape[1] - 1
+    return first, last
 
 
 def _earlier_twins(places: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

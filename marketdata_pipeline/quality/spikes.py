@@ -16,17 +16,17 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.quality.levels import SPIKE
 from marketdata_pipeline.quality.marks import between
-from marketdata_pipeline.quality.prices import Prices, prices_of
+from marketdata_pipeline.quality.prices import OTHER_DAY, Prices, prices_of
 
 _NAMES = ("open", "high", "low", "close")
-_SIGMAS = np.array([10.0, 15.0, 15.0, 10.0])[:, None]
+_SIGMAS = np.array([10.0, 12.0, 12.0, 10.0])[:, None]
 """How many standard deviations an open, high, low, close may stand out. Brownlees & Gallo 2006
 ("Financial econometric analysis at ultra-high frequency", Comput. Stat. Data Anal. 51) take 3 and a
 constant in trade data; a bar's extremes and days of news reach more, Hampel's identifier with
 medians and 1.4826 MAD (Davies & Gather 1993, J. Am. Stat. Assoc. 88) is otherwise theirs."""
 _LEAST = np.array([0.12, 0.25, 0.25, 0.12])[:, None]
-"""And what is never a spike of a day, as a logarithm; a shorter bar has less, by the root of its
-length."""
+"""And what is never a spike of a share's day, as a logarithm; a shorter bar has less, by the root
+of its length, and so has what moves less."""
 _DAY = timedelta(days=1)
 _LEAST_SHARE = 0.125
 _CERTAIN = float(np.log(1.5))
@@ -47,7 +47,7 @@ def spikes_in(prices: Prices) -> list[Finding]:
     if len(prices) < 3:  # noqa: PLR2004 - the bar before, the bar, the bar after
         return []
     away = _deviations(prices)
-    least = _LEAST * _share_of_day(prices.series.timeframe)
+    least = _LEAST * (_share_of_day(prices.series.timeframe) * prices.usual_day / OTHER_DAY)
     noise = _lasting_noise(prices)
     odd = np.abs(away) > np.maximum(least, _SIGMAS * noise)
     odd |= np.abs(away) > np.maximum(_CERTAIN, _CERTAIN_SIGMAS * noise)

@@ -5,22 +5,26 @@ Not here: its prices (overlap, levels), and splits (plausible).
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from math import prod
+from math import isnan
 
 import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action, ActionKind, splits_of
+from marketdata_pipeline.domain.bars import labels_of, values_of
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
+from marketdata_pipeline.domain.sessions import DAY
 from marketdata_pipeline.domain.verdict import Finding
 
 _SAME_CURRENCY = {"GBX": "GBp", "GBPp": "GBp", "ZAC": "ZAc", "ILa": "ILA", "USDT": "USD"}
 """Spellings of one unit: Yahoo writes GBp, ZAc, ILA; Bloomberg GBX, ZAC; Tether is held at USD."""
 _TOO_MUCH = 0.5
-_MUCH = 0.1
-_UNPRECEDENTED = 10.0
+_UNPRECEDENTED = ((0.1, 10.0), (0.04, 30.0))
+"""More than this share of the price, and so many times the usual payment: a tenth of a mistaken
+unit's hundred, at which Microsoft's 37-fold special dividend of 2004 has to show in the price."""
 _PAID_SHARE = 0.5
+_NEAR = 12 * DAY
 
 
 def currency(reply: Reply, raw: pd.DataFrame, known: str | None) -> list[Finding]:
@@ -38,60 +42,64 @@ def impossible_dividends(
 ) -> list[Finding]:
     """Dividends of the reply that cannot have been paid, each with the range of its ex-date.
 
-    Negative or nothing; not below the close before; more than half of it, or a tenth of it and ten
-    times the usual one, where the price did not fall by most of it on that day. (A special
-    dividend of that size shows in the price.)
+    Negative or nothing; not below the close before; more than half of it, or many times the usual
+    one, where the price did not fall by most of it on that day. (A special dividend of that size
+    shows in the price.)
     """
     paid = [one for one in reply.actions if one.kind is not ActionKind.SPLIT]
     if not paid:
         return []
-    usual = float(np.median([float(one.value) for one in paid])) if len(paid) > 1 else np.inf
+    cash = np.array([float(one.value) for one in paid])
+    before, opened = _prices_at([one.ex_date for one in paid], (raw, stored), actions)
+    usual = float(np.median(cash)) if len(paid) > 1 else np.inf
     found = []
-    for one in paid:
-        cash, before = float(one.value), _close_before(one.ex_date, (raw, stored), actions)
-        reason = _reason(cash, before, _fall_at(one.ex_date, raw, before), usual)
+    for one, amount, close, fall in zip(
+        paid, cash.tolist(), before.tolist(), (before - opened).tolist(), strict=True
+    ):
+        reason = _reason(amount, close, fall, usual)
         if reason is not None:
-            detail = f"a dividend of {cash:g} on {one.ex_date}: {reason}"
-            evidence = {"cash": cash, "close_before": before or 0.0}
+            detail = f"a dividend of {amount:g} on {one.ex_date}: {reason}"
+            evidence = {"cash": amount} | ({} if isnan(close) else {"close_before": close})
             found.append(Finding("impossible_dividend", _day(one.ex_date), detail, evidence))
     return found
 
 
-def _reason(cash: float, before: float | None, fall: float, usual: float) -> str | None:
-    """Why it is impossible; None: it is possible."""
+def _reason(cash: float, before: float, fall: float, usual: float) -> str | None:
+    """Why it is impossible; None: it is possible. What is not known is NaN."""
     if cash <= 0:
         return "a payment is above zero"
-    if before is None:
-        return None
     if cash >= before:
         return f"not below the close of {before:g} before it"
-    unpaid = fall < _PAID_SHARE * cash
-    if unpaid and cash > _TOO_MUCH * before:
+    shown = fall >= _PAID_SHARE * cash
+    if shown or isnan(before):
+        return None
+    if cash > _TOO_MUCH * before:
         return f"more than half of the close of {before:g} before it, and the price did not fall"
-    if unpaid and cash > _MUCH * before and cash > _UNPRECEDENTED * usual:
+    if any(cash > much * before and cash > far * usual for much, far in _UNPRECEDENTED):
         return f"{cash / usual:.0f} times the usual {usual:g}, and the price did not fall"
     return None
 
 
-def _close_before(
-    ex_date: date, frames: Sequence[pd.DataFrame], actions: Sequence[Action]
-) -> float | None:
-    """The last close before the ex-date, in shares of that day; None: not known."""
-    instant = pd.Timestamp(ex_date, tz="UTC")
-    splits = [float(one.value) for one in splits_of(actions) if one.ex_date == ex_date]
+def _prices_at(
+    ex_dates: Sequence[date], frames: Sequence[pd.DataFrame], actions: Sequence[Action]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The close before each ex-date, in shares of that day, and the first open from it on.
+
+    NaN where neither the reply nor the stored bars have one within twelve days.
+    """
+    instants = np.array(ex_dates, dtype="datetime64[us]").astype(np.int64)
+    before, opened = np.full((2, len(instants)), np.nan)
     for frame in frames:
-        at = int(frame.index.searchsorted(instant))
-        if at > 0:
-            return float(frame["close"].iloc[at - 1]) / prod(splits)
-    return None
-
-
-def _fall_at(ex_date: date, raw: pd.DataFrame, before: float | None) -> float:
-    """By how much the reply's price opened lower on the ex-date; 0: no such bar."""
-    at = int(raw.index.searchsorted(pd.Timestamp(ex_date, tz="UTC")))
-    if before is None or at >= len(raw):
-        return 0.0
-    return before - float(raw["open"].iloc[at])
+        labels, values = labels_of(frame), values_of(frame)
+        at = np.searchsorted(labels, instants)
+        near = np.flatnonzero(at > 0)
+        near = near[(instants[near] - labels[at[near] - 1] <= _NEAR) & np.isnan(before[near])]
+        before[near] = values[3, at[near] - 1]
+        near = np.flatnonzero(at < len(labels))
+        near = near[(labels[at[near]] - instants[near] <= _NEAR) & np.isnan(opened[near])]
+        opened[near] = values[0, at[near]]
+    split = {one.ex_date: float(one.value) for one in splits_of(actions)}
+    return before / [split.get(one, 1.0) for one in ex_dates], opened
 
 
 def _day(ex_date: date) -> TimeRange:
