@@ -30,6 +30,7 @@ from marketdata_pipeline.cli.tracking import track, untrack
 from marketdata_pipeline.cli.trading import buy, sell, void
 from marketdata_pipeline.cli.ui import ui
 from marketdata_pipeline.cli.upkeep import compact, gc, info, verify
+from marketdata_pipeline.cli.why import why
 from marketdata_pipeline.cli.worker import daemon, worker
 from marketdata_pipeline.errors import BadInput, MarketDataError
 
@@ -49,7 +50,7 @@ app = typer.Typer(
 for command in (
     init, quickstart, buy, sell, void, track, untrack, backfill, refresh, bars, status, export,
     sql, simulate, ui, worker, daemon, providers, doctor, info, verify, compact, gc, backup,
-    restore, downgrade,
+    restore, downgrade, why,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)
