@@ -2,11 +2,16 @@
 
 import dagster as dg
 
+from marketdata_pipeline.defs.alerting import alert_sensor
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.assets.provider_health import provider_health
 from marketdata_pipeline.defs.maintenance import store_maintenance
 from marketdata_pipeline.defs.rechecking import quality_check, weekly_quality_check
-from marketdata_pipeline.defs.resources import GovernorResource, PipelineResource
+from marketdata_pipeline.defs.resources import (
+    AlertingResource,
+    GovernorResource,
+    PipelineResource,
+)
 from marketdata_pipeline.defs.schedules import (
     bars_update,
     health_refresh,
@@ -43,7 +48,11 @@ defs = dg.Definitions(
         weekly_maintenance,
         weekly_quality_check,
     ],
-    sensors=SENSORS,
-    resources={"pipeline": PipelineResource(), "governor": GovernorResource()},
+    sensors=[*SENSORS, alert_sensor],
+    resources={
+        "pipeline": PipelineResource(),
+        "governor": GovernorResource(),
+        "alerting": AlertingResource(),
+    },
     executor=dg.in_process_executor,
 )

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from marketdata_pipeline.cli.alerts import alerts
 from marketdata_pipeline.cli.calendar import calendar
 from marketdata_pipeline.cli.doctor import doctor
 from marketdata_pipeline.cli.exporting import export
@@ -55,6 +56,7 @@ for command in (
     app.command()(command)
 app.command(name="import")(import_bars)
 app.add_typer(queue, name="queue")
+app.add_typer(alerts, name="alerts")
 app.add_typer(calendar, name="calendar")
 app.add_typer(quarantine, name="quarantine", help="What is kept apart until it is judged.")
 

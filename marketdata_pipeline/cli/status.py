@@ -14,6 +14,7 @@ from marketdata_pipeline.cli.screen import Picture, coverage_table, screen
 from marketdata_pipeline.cli.state import State, about, about_line, console, print_json, state_of
 from marketdata_pipeline.cli.watching import HINT, Every, watched
 from marketdata_pipeline.cli.words import (
+    alerts_line,
     load_line,
     pace_line,
     quarantine_line,
@@ -29,6 +30,7 @@ from marketdata_pipeline.orchestrator import Runs, latest_runs
 from marketdata_pipeline.reading.data import Overview
 from marketdata_pipeline.reading.opened import data_of
 from marketdata_pipeline.reading.status import Status, read_status
+from marketdata_pipeline.store.alerts import Alerts
 
 MOST_SERIES = 200
 """As many are listed one a line; more are summed up by class and timeframe."""
@@ -98,12 +100,16 @@ def _show_some(home: Home, asked: list[Instrument], *, as_json: bool) -> None:
 def _show_all(state: State, home: Home, *, as_json: bool) -> None:
     turns = Governor(home.engine, home.clock, state.settings.tuning).turns()
     found = read_status(home, turns, wishes=state.settings.wishes)
+    wrong = Alerts(home.engine, home.clock).counts()
     if as_json:
         series = [_series_json(one) for one in data_of(home).overviews()]
-        print_json({**_status_json(home, found), "series": series})
+        alerts = {str(severity): number for severity, number in wrong.items()}
+        print_json({**_status_json(home, found), "alerts": alerts, "series": series})
         return
     console().print(about_line(home))
     out = console()
+    if wrong:
+        out.print(alerts_line(wrong))
     if not found.series:
         out.print("\n".join(_queue(found)) or "nothing is tracked yet; run: marketdata track AAPL")
         return

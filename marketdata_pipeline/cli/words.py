@@ -4,8 +4,10 @@ Not here: what is measured (reading).
 """
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from marketdata_pipeline.domain.alert import Severity
 from marketdata_pipeline.domain.gate import Circuit, Turns
 from marketdata_pipeline.domain.tiers import Pace
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -104,6 +106,12 @@ def queue_line(queue: QueueStatus, now: datetime) -> str:
 def quarantine_line(held: int) -> str:
     """How much waits for a person's judgement."""
     return f"{held:,} held; see marketdata quarantine list"
+
+
+def alerts_line(wrong: Mapping[Severity, int]) -> str:
+    """How many alerts are open, the gravest first."""
+    told = ", ".join(f"{wrong[one]:,} {one}" for one in reversed(Severity) if one in wrong)
+    return f"alerts: {told}; see marketdata alerts"
 
 
 def when(at: datetime, now: datetime) -> str:

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
+from marketdata_pipeline.alerting import alerting_of
 from marketdata_pipeline.assembly import Pipeline, assemble
+from marketdata_pipeline.cli.alerting import alerting_beside, look_once
 from marketdata_pipeline.cli.progress import line_of
 from marketdata_pipeline.cli.state import about_line, console, state_of
 from marketdata_pipeline.domain.series import Series
@@ -59,9 +61,12 @@ def _run(context: typer.Context, every: timedelta | None, *, once: bool) -> None
             tend=None if every is None else partial(_tended, opened),
         )
         out.print(f"{about_line(home)}; {'doing what is due' if once else 'Ctrl-C ends this'}")
+        alerting = alerting_of(state.settings, home)
         if once:
             _until_nothing_is_due(made)
-        else:
+            look_once(alerting)
+            return
+        with alerting_beside(alerting):
             _for_ever(made, home.engine)
 
 

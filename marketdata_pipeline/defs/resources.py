@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from marketdata_pipeline.alerting import alerting_of
 from marketdata_pipeline.assembly import Pipeline, assemble, limits_of, opened_home
 from marketdata_pipeline.config import Settings
 from marketdata_pipeline.config.credentials import credentials_for
@@ -19,6 +20,7 @@ from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.governor.health import Health
 from marketdata_pipeline.governor.limits import LIMITS
+from marketdata_pipeline.ingest.alerting import Alerting
 from marketdata_pipeline.providers.registry import PROVIDERS
 from marketdata_pipeline.reading.providers import Standings, read_providers, read_requests
 
@@ -47,6 +49,21 @@ class PipelineResource:
         """
         with opened_home() as (settings, home):
             yield assemble(settings, home, turn_wait=settings.queue_turn_wait if queued else None)
+
+
+class AlertingResource:
+    """Opens the alerts of the home that the settings name, for as long as a body runs."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Alerting]:
+        """The alerts of the configured home.
+
+        Raises:
+            BadInput: the settings or the home are not usable.
+            StoreError: the database does not answer.
+        """
+        with opened_home() as (settings, home):
+            yield alerting_of(settings, home)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

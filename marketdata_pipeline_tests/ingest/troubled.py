@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, update
+from sqlalchemy import Engine, Table, delete, insert, update
 
 from marketdata_pipeline.alerting import disk_trouble
 from marketdata_pipeline.alerts.deciding import Policy
@@ -48,6 +48,12 @@ FULL = Disk(size=100 * 10**9, free=2 * 10**9)
 EMPTY = Disk(size=100 * 10**9, free=90 * 10**9)
 _LIMITS = Limits((RateLimit(100, HOUR, 10),))
 _INSTANTS = ("raised_at", "seen_at", "told_at", "ended_at", "ended_told_at", "retry_at")
+
+
+def change_rows(engine: Engine, table: Table = backfill_queue, **values: Any) -> None:
+    """Set columns of all rows of a table."""
+    with writing(engine) as connection:
+        connection.execute(update(table).values(**values))
 
 
 @dataclass
@@ -100,8 +106,7 @@ class Troubled:
 
     def change(self, table: Table, **values: Any) -> None:
         """Set columns of all rows."""
-        with writing(self.world.home.engine) as connection:
-            connection.execute(update(table).values(**values))
+        change_rows(self.world.home.engine, table, **values)
 
     def add(self, table: Table, **values: Any) -> None:
         with writing(self.world.home.engine) as connection:
