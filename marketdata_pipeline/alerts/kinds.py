@@ -61,7 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "question": Kind(
         _WARNING,
         "no series of an exchange has a session that its calendar expects",
-        "say whether it was closed: enter the closure, or wait for the bars",
+        "say whether it was: marketdata calendar close; else nothing, the bars are asked for again",
         weighed=True,
         calm=_NOW,
     ),
