@@ -6,7 +6,7 @@ what is stored (confirm).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,7 @@ import pandas as pd
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
-from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
-from marketdata_pipeline.domain.hole import given_up
+from marketdata_pipeline.domain.coverage import Span
 from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
@@ -25,6 +24,7 @@ from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import WriteConflict
 from marketdata_pipeline.ingest.apart import refusal, with_apart
 from marketdata_pipeline.ingest.confirm import compare
+from marketdata_pipeline.ingest.covering import Lacking, covering
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
 from marketdata_pipeline.ingest.sift import Before, Sifted, contradiction, error_of, sift
@@ -162,7 +162,8 @@ def refused(
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         present = contract.labels_of(stored.bars)
         absent = absent_labels(series, parts, present, listing.first_trade)
-        cover = _covering(_Lacking(series, parts, absent, present), listing, fetch.market_at)
+        lacking = Lacking(series, parts, absent, present)
+        cover = covering(lacking, listing.too_old, fetch.market_at)
         return Write(series, fetch, coverage=cover), True
 
     return commit_over(store, series, TimeRange(parts[0].start, parts[-1].end), judged)
@@ -227,7 +228,8 @@ def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write,
     if sifted.refusal is not None:
         present = contract.labels_of(stored.bars)
         absent = absent_labels(reply.series, parts, present, answer.listing.first_trade)
-        holes = _covering(absent, absent, answer.listing, reply.market_at)
+        lacking = Lacking(reply.series, absent, absent, present)
+        holes = covering(lacking, answer.listing.too_old, reply.market_at)
         return refusal(replace(write, coverage=holes), sifted, parts), True
     return with_apart(write, sifted), relied or bool(sifted.apart)
 
@@ -245,12 +247,12 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
     absent = absent_labels(reply.series, answer.parts, present, first_trade)
-    lacking = _Lacking(reply.series, answer.parts, absent, present)
+    lacking = Lacking(reply.series, answer.parts, absent, present)
     write = Write(
         series=reply.series,
         bars=bars[keep],
         fetch=_fetch_of(reply, answer.settled.dropped, listing),
-        coverage=_covering(lacking, listing, reply.market_at, answer.provisional),
+        coverage=covering(lacking, listing.too_old, reply.market_at, answer.provisional),
         actions=reply.actions,
         actions_within=reply.actions_within,
         disowned=listing.disowned,
@@ -260,40 +262,6 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
         reason=f"{reply.provider} tells it otherwise by now" if restated.any() else None,
     )
     return write, bool(absent) or bool(restated.any())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lacking:
-    """The ``parts`` of a series that were answered without the ``absent`` parts of them.
-
-    ``present`` are the labels of the bars that there are in and around them.
-    """
-
-    series: Series
-    parts: Sequence[TimeRange]
-    absent: Sequence[TimeRange]
-    present: Micros
-
-
-def _covering(
-    lacking: _Lacking, listing: Listing, market_at: datetime, provisional: Sequence[Span] = ()
-) -> Callable[[Coverage], Coverage]:
-    depth = lacking.series.timeframe.depth
-
-    def cover(before: Coverage) -> Coverage:
-        known = _noting_depth(before, listing.too_old)
-        after = known.after(lacking.parts, lacking.absent, market_at, provisional, depth=depth)
-        return given_up(lacking.series, after, lacking.present, market_at)
-
-    return cover
-
-
-def _noting_depth(before: Coverage, too_old: TimeRange | None) -> Coverage:
-    """What is too old to be asked for is remembered, unless it was answered in time."""
-    if too_old is None:
-        return before
-    parts = subtract([too_old], [one.within for one in before.spans])
-    return before.overlay(Span(part, SpanKind.OUT_OF_DEPTH) for part in parts)
 
 
 def _fetch_of(reply: Reply, dropped: tuple[BadRow, ...], listing: Listing) -> Fetch:
