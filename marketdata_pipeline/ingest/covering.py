@@ -1,6 +1,6 @@
 """What an answer makes of coverage: answered, provisional, holes, out of depth, no trade.
 
-Not here: the arithmetic of coverage (domain.coverage, domain.hole) and which bars are absent (plan).
+Not here: the arithmetic of coverage (domain.coverage, domain.hole), which bars are absent (plan).
 """
 
 from collections.abc import Callable, Sequence
