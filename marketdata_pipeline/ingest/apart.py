@@ -7,35 +7,52 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from marketdata_pipeline.domain.coverage import Coverage
-from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.coverage import RECHECK_AFTER, Coverage, Span, SpanKind
+from marketdata_pipeline.domain.ranges import TimeRange, intersect
 from marketdata_pipeline.ingest.sift import Sifted
 from marketdata_pipeline.store.write import Write
 
 
 def with_apart(write: Write, sifted: Sifted) -> Write:
     """The same with what is kept apart; what was asked in vain is due again later."""
-    if not sifted.apart:
+    if not sifted.apart and not sifted.doubted:
         return write
-    cover = _in_vain(write.coverage, sifted.in_vain, write.fetch.market_at)
-    return replace(write, apart=sifted.apart, coverage=cover)
+    return replace(write, apart=sifted.apart, coverage=_cover(write, sifted, sifted.in_vain))
 
 
 def refusal(write: Write, sifted: Sifted, asked: Sequence[TimeRange]) -> Write:
     """The fetch and what is kept apart of it, without a word that the reply says.
 
-    ``write`` has no bars, and the coverage of what is absent.
+    ``write`` has the coverage of what is absent.
     """
     return Write(
         series=write.series,
         fetch=replace(write.fetch, currency=None),
-        coverage=_in_vain(write.coverage, asked, write.fetch.market_at),
+        coverage=_cover(write, sifted, asked),
         aside=True,
         apart=sifted.apart,
     )
 
 
-def _in_vain(
-    cover: Callable[[Coverage], Coverage], asked: Sequence[TimeRange], market_at: datetime
+def _cover(
+    write: Write, sifted: Sifted, asked: Sequence[TimeRange]
 ) -> Callable[[Coverage], Coverage]:
-    return lambda before: cover(before.in_vain(asked, market_at))
+    """What is in doubt is not taken for what was never traded."""
+    at = write.fetch.market_at
+
+    def cover(before: Coverage) -> Coverage:
+        after = write.coverage(before.in_vain(asked, at))
+        spans = [
+            _hole(one, part, at)
+            for one in after.spans
+            if one.kind is SpanKind.NO_TRADE
+            for part in intersect([one.within], sifted.doubted)
+        ]
+        return after.overlay(spans) if spans else after
+
+    return cover
+
+
+def _hole(was: Span, within: TimeRange, market_at: datetime) -> Span:
+    again = market_at + RECHECK_AFTER[min(was.tries, len(RECHECK_AFTER) - 1)]
+    return replace(was, within=within, kind=SpanKind.HOLE, recheck_at=again)

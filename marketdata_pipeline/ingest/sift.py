@@ -61,6 +61,7 @@ class Sifted:
         bars, actions: what passes.
         apart: what it does to the quarantine.
         in_vain: label ranges that are stored, were asked again and got no answer to be trusted.
+        doubted: those of all bars that are held, or stay out of this reply.
         refusal: why nothing of it passes; None: the rest does.
     """
 
@@ -68,6 +69,7 @@ class Sifted:
     actions: tuple[Action, ...]
     apart: Apart = Apart()  # noqa: RUF009 - frozen
     in_vain: tuple[TimeRange, ...] = ()
+    doubted: tuple[TimeRange, ...] = ()
     refusal: Finding | None = None
 
 
@@ -172,7 +174,10 @@ class _Sieve:
     def refused(self, finding: Finding) -> Sifted:
         """All of the reply is kept apart."""
         self._hold(finding, ~self.sure & ~self.out, self.reply.actions)
-        return Sifted(self.raw.iloc[:0], (), self._apart(), refusal=finding)
+        self.out |= ~self.sure
+        return Sifted(
+            self.raw.iloc[:0], (), self._apart(), doubted=self._in_doubt(), refusal=finding
+        )
 
     def doubt(self, finding: Finding, inside: np.ndarray) -> None:
         """The bars that a finding is about, of those asked for, are kept apart."""
@@ -218,8 +223,16 @@ class _Sieve:
             passing,
             tuple(one for one in self.reply.actions if one not in gone),
             self._apart(tuple(self._closed(passing, inside[~self.out]))),
-            tuple(label_ranges(in_vain, self.reply.series.timeframe.length)),
+            self._ranges(in_vain),
+            self._in_doubt(),
         )
+
+    def _in_doubt(self) -> tuple[TimeRange, ...]:
+        held = [labels_of(one.bars) for one in self.before.kept if one.held]
+        return self._ranges(np.concatenate([labels_of(self.raw)[self.out], *held]))
+
+    def _ranges(self, labels: np.ndarray) -> tuple[TimeRange, ...]:
+        return tuple(label_ranges(labels, self.reply.series.timeframe.length))
 
     def _apart(self, decided: tuple[Decision, ...] = ()) -> Apart:
         return Apart(tuple(self.held), tuple(sorted(self.again)), decided)
