@@ -23,6 +23,7 @@ from marketdata_pipeline.governor.logged import prune
 from marketdata_pipeline.governor.waits import Waits
 from marketdata_pipeline.ingest.after import Patience
 from marketdata_pipeline.ingest.events import Events
+from marketdata_pipeline.ingest.gaps import Gaps
 from marketdata_pipeline.ingest.judge import Judge
 from marketdata_pipeline.ingest.neglected import Neglected
 from marketdata_pipeline.ingest.queue import Queue
@@ -103,6 +104,11 @@ class Pipeline:
         """Which series go now."""
         where = (self.tracking, self.catalog, self.store, self.clock)
         return Refreshes(*where, self.refresh_delay, self.wishes, self.turns)
+
+    @property
+    def gaps(self) -> Gaps:
+        """Which gaps are due."""
+        return Gaps(self.tracking, self.catalog, self.store, self.queue)
 
     @property
     def neglected(self) -> Neglected:

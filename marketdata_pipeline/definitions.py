@@ -5,6 +5,7 @@ import dagster as dg
 from marketdata_pipeline.defs.alerting import alert_sensor
 from marketdata_pipeline.defs.assets.ohlcv import ohlcv
 from marketdata_pipeline.defs.assets.provider_health import provider_health
+from marketdata_pipeline.defs.gap_sensor import gap_sensor
 from marketdata_pipeline.defs.maintenance import store_maintenance
 from marketdata_pipeline.defs.rechecking import quality_check, weekly_quality_check
 from marketdata_pipeline.defs.resources import (
@@ -48,7 +49,7 @@ defs = dg.Definitions(
         weekly_maintenance,
         weekly_quality_check,
     ],
-    sensors=[*SENSORS, alert_sensor],
+    sensors=[*SENSORS, alert_sensor, gap_sensor],
     resources={
         "pipeline": PipelineResource(),
         "governor": GovernorResource(),

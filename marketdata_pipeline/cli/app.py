@@ -15,6 +15,7 @@ from marketdata_pipeline.cli.alerts import alerts
 from marketdata_pipeline.cli.calendar import calendar
 from marketdata_pipeline.cli.doctor import doctor
 from marketdata_pipeline.cli.exporting import export
+from marketdata_pipeline.cli.gaps import gaps
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
 from marketdata_pipeline.cli.providers import providers
@@ -22,6 +23,7 @@ from marketdata_pipeline.cli.quarantine import quarantine
 from marketdata_pipeline.cli.queue import queue
 from marketdata_pipeline.cli.quickstart import init, quickstart
 from marketdata_pipeline.cli.reading import bars
+from marketdata_pipeline.cli.repairing import repair
 from marketdata_pipeline.cli.running import backfill, refresh
 from marketdata_pipeline.cli.simulating import simulate
 from marketdata_pipeline.cli.sql import sql
@@ -51,7 +53,7 @@ app = typer.Typer(
 for command in (
     init, quickstart, buy, sell, void, track, untrack, backfill, refresh, bars, status, export,
     sql, simulate, ui, worker, daemon, providers, doctor, info, verify, compact, gc, backup,
-    restore, downgrade, why,
+    restore, downgrade, why, gaps, repair,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)

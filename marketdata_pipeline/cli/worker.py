@@ -72,6 +72,7 @@ def _run(context: typer.Context, every: timedelta | None, *, once: bool) -> None
 
 def _look(opened: Pipeline) -> Callable[[], Sequence[Series]]:
     def look() -> Sequence[Series]:
+        opened.gaps.look()  # what is due goes into the queue
         looks = (opened.refreshes.look(one, opened.neglected.queued) for one in Tier)
         return [series for look in looks for series in look.series]
 
