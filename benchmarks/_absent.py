@@ -9,17 +9,22 @@ import numpy as np
 from _defects import Case, Injector, Scene
 
 
-def missing_bars(scene: Scene) -> Case:
-    """Eight to twenty in a hundred bars are left out here and there."""
-    share = float(scene.dice.uniform(0.08, 0.2))
+def missing_bars(scene: Scene) -> Case | None:
+    """Twelve to thirty in a hundred bars that were not stored are left out here and there."""
+    if not scene.subject.whole:
+        return None
+    scene = replace(scene, overlap=0)
+    share = float(scene.dice.uniform(0.12, 0.3))
     kept = scene.dice.random(len(scene.asked)) >= share
     kept[[0, -1]] = True
-    kept[1 : 1 + max(1, int(0.08 * len(kept)))] = False
     return scene.case("missing_bars", f"{share:.0%}", scene.asked[kept], None)
 
 
-def long_gap(scene: Scene) -> Case:
+def long_gap(scene: Scene) -> Case | None:
     """Eight to thirty bars in a row are left out."""
+    if not scene.subject.whole:
+        return None
+    scene = replace(scene, overlap=0)
     size = int(scene.dice.integers(8, 31))
     size = min(size, len(scene.asked) // 2)
     at = scene.place(size, 1)
@@ -28,8 +33,10 @@ def long_gap(scene: Scene) -> Case:
     return scene.case("long_gap", f"{size} bars", scene.asked[kept], (at, at + size - 1))
 
 
-def late(scene: Scene) -> Case:
+def late(scene: Scene) -> Case | None:
     """The newest three to twenty bars are not there yet."""
+    if not scene.subject.whole:
+        return None
     size = min(int(scene.dice.integers(3, 21)), len(scene.asked) // 2)
     bars = scene.asked.iloc[:-size]
     last = len(scene.asked) - 1

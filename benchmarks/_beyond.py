@@ -79,7 +79,7 @@ def expiry(scene: Scene) -> Case | None:
 
 
 def rollover(scene: Scene) -> Case | None:
-    """The front contracts in a row: a jump of four to nine in a hundred on no rollover."""
+    """The front contracts in a row: a jump on no rollover, above CME's overnight limit of 5 %."""
     if scene.subject.series.instrument.key != "ESZ13.CME":
         return None
     days = {
@@ -94,7 +94,7 @@ def rollover(scene: Scene) -> Case | None:
     scene = replace(scene, subject=subject, bars=bars, first=0, overlap=0)
     quiet = int((contract.labels_of(bars) < to_micros(_QUIET)).sum())
     at = int(scene.dice.integers(3, min(quiet, len(bars) - 3)))
-    by = float(scene.dice.uniform(0.04, 0.09)) * (1 if scene.chance(0.5) else -1)
+    by = float(scene.dice.uniform(0.055, 0.1)) * (1 if scene.chance(0.5) else -1)
     spoilt = times(bars, slice(at, None), 1 + by)
     return scene.case("rollover", f"{by:+.1%}", spoilt, (at, at))
 

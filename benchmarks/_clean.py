@@ -4,14 +4,14 @@ Not here: defects. Each real series goes through the gate in windows, with what 
 then again over what is stored, and is looked at as a whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 from _defects import Case
-from _judged import Said, at_the_gate, in_series, joined, judged, spanned
+from _judged import Said, at_the_gate, by_rules, joined, received, spanned
 from _report import Figure
 from _truth import Subject
 from _yahoo import OF_PAIRS, PAIRS, Fixture, able, fixture, flagged
@@ -23,8 +23,10 @@ from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY
 from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.quality.rules import Look
 
 _WINDOW = 750
+_LOOKS = (Look.FRAME, Look.BARS, Look.WHOLE)
 _FAULTLESS = "clean"
 
 
@@ -38,11 +40,17 @@ class Alarm:
     days: frozenset[int]
 
 
-def alarms(subject: Subject) -> list[Alarm]:
+def alarms(subject: Subject, subjects: Sequence[Subject]) -> list[Alarm]:
     """All that is suspected of a series without a defect, each of a door once."""
+    instrument = subject.series.instrument
+    finer = {
+        str(one.series.timeframe): one.bars
+        for one in subjects
+        if one.series.instrument == instrument
+    }
     days = labels_of(subject.bars)
     found: dict[tuple[str, str], Alarm] = {}
-    for door, finding in _suspected(subject):
+    for door, finding in _suspected(subject, finer):
         start, end = to_micros(finding.within.start), to_micros(finding.within.end)
         hit = frozenset((days[(days >= start) & (days < end)] // DAY).tolist())
         found.setdefault(
@@ -51,15 +59,18 @@ def alarms(subject: Subject) -> list[Alarm]:
     return list(found.values())
 
 
-def _suspected(subject: Subject) -> Iterator[tuple[str, Finding]]:
-    for one in in_series(subject.bars, subject.series, subject.actions):
-        yield "rules", one
+def _suspected(
+    subject: Subject, finer: Mapping[str, pd.DataFrame]
+) -> Iterator[tuple[str, Finding]]:
+    """Absent bars are left out: those files lack some, and some are of a few days only."""
     for first in range(0, len(subject.bars), _WINDOW):
         bars = subject.bars.iloc[first : first + _WINDOW]
         before = subject.bars.iloc[max(0, first - _WINDOW) : first]
+        case = replace(clean_case(subject, bars, before), other=finer)
+        yield from (("rules", one) for one in by_rules(case, joined(before, bars), _LOOKS))
         for stored, door in ((before, "gate"), (joined(before, bars), "gate, again")):
-            case = clean_case(subject, bars, stored)
-            yield from ((door, one) for one in at_the_gate(case, bars))
+            again = replace(case, stored=stored)
+            yield from ((door, one) for one in at_the_gate(again, bars))
 
 
 def clean_case(subject: Subject, bars: pd.DataFrame, stored: pd.DataFrame) -> Case:
@@ -81,7 +92,7 @@ def second_pass(case: Case, said: Said) -> bool:
         return False
     settled = joined(case.stored, bars)
     again = replace(case, bars=bars, stored=settled, window=spanned(bars, case.series), told=())
-    repeated = judged(again)
+    repeated = received(again)
     same = len(repeated.accepted) == len(bars) and bool(
         np.array_equal(contract.values_of(repeated.accepted), contract.values_of(bars))
     )
@@ -114,4 +125,4 @@ def _odd(one: Fixture) -> bool:
         where=None, now=window.end + timedelta(days=1), told=one.actions, known=one.actions,
         currency=currency, usual=currency,
     )  # fmt: skip
-    return bool(at_the_gate(case, raw) or in_series(raw, one.series, one.actions))
+    return bool(at_the_gate(case, raw) or by_rules(case, raw, _LOOKS))

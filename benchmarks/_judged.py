@@ -3,27 +3,27 @@
 Not here: the replies (_defects) and whether what is said fits (quality).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from _defects import Case
 
 from marketdata_pipeline.domain import bars as contract
-from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import frame_on, labels_of, values_of
+from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.reply import Basis, Reply
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import ContractViolation
+from marketdata_pipeline.ingest.plan import absent_labels
+from marketdata_pipeline.quality.evidence import Evidence
 from marketdata_pipeline.quality.gate import Around, neighbourhood, suspicions
-from marketdata_pipeline.quality.levels import shifts_in
 from marketdata_pipeline.quality.plausible import contradicted_split
-from marketdata_pipeline.quality.prices import prices_of
-from marketdata_pipeline.quality.runs import flat_in, idle_in, repeats_in
-from marketdata_pipeline.quality.spikes import spikes_in
+from marketdata_pipeline.quality.rules import RULES, Look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +34,7 @@ class Said:
     gate: list[Finding]
     rules: list[Finding]
     accepted: pd.DataFrame
+    refused: bool = False
 
     @property
     def all(self) -> list[Finding]:
@@ -43,17 +44,23 @@ class Said:
 
 def judged(case: Case) -> Said:
     """All that is said of a reply."""
+    said = received(case)
+    if said.refused:
+        return said
+    raw = case.bars.drop(case.bars.index[_positions(case)])
+    return replace(said, rules=by_rules(case, joined(case.stored, raw)))
+
+
+def received(case: Case) -> Said:
+    """What is said before anything is stored: by the hard rules and by the gate."""
     try:
         contract.check_shape(case.bars, case.series)
     except ContractViolation as error:
-        return Said([Finding("contract", case.window, str(error))], [], [], contract.empty())
-    hard = _broken(case)
-    bad = contract.broken_rows(case.bars, case.series, case.now)
-    raw = case.bars.drop(case.bars.index[list(bad)])
+        found = [Finding("contract", case.window, str(error))]
+        return Said(found, [], [], contract.empty(), refused=True)
+    raw = case.bars.drop(case.bars.index[_positions(case)])
     gate = at_the_gate(case, raw)
-    accepted = raw[~_within(labels_of(raw), gate)]
-    rules = by_rules(case, joined(case.stored, raw))
-    return Said(hard, gate, rules, accepted)
+    return Said(_broken(case), gate, [], raw[~_within(labels_of(raw), gate)])
 
 
 def at_the_gate(case: Case, raw: pd.DataFrame) -> list[Finding]:
@@ -68,21 +75,44 @@ def at_the_gate(case: Case, raw: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def by_rules(case: Case, bars: pd.DataFrame) -> list[Finding]:
-    """What the rules say of a stored series."""
-    return in_series(bars, case.series, sorted({*case.known, *case.told}))
+def by_rules(
+    case: Case, bars: pd.DataFrame, looks: Collection[Look] = tuple(Look)
+) -> list[Finding]:
+    """What the rules say of a stored series, the case's window answered; also what they let pass.
+
+    A rule that fails and names no bars speaks of the whole window.
+    """
+    evidence = _evidence(case, bars)
+    found: list[Finding] = []
+    for name, rule in RULES.items():
+        verdict = rule(evidence) if rule.look in looks else None
+        if verdict is None:
+            continue
+        found += verdict.findings
+        if not verdict.passed and not verdict.findings:
+            found.append(Finding(name, evidence.wanted or case.window, verdict.detail))
+    return found
 
 
-def in_series(bars: pd.DataFrame, series: Series, actions: Sequence[Action]) -> list[Finding]:
-    """What the detectors say of a stored series."""
-    prices = prices_of(bars, series, actions)
-    return [
-        *shifts_in(prices, actions),
-        *spikes_in(prices),
-        *flat_in(prices),
-        *idle_in(prices),
-        *repeats_in(prices),
-    ]
+def _evidence(case: Case, bars: pd.DataFrame) -> Evidence:
+    labels = labels_of(bars)
+    first = from_micros(int(labels[0])) if len(labels) else case.window.start
+    wanted = TimeRange(min(first, case.window.start), case.window.end)
+    absent = absent_labels(case.series, [wanted], labels, None)
+    other = case.other or {}
+    return Evidence(
+        series=case.series,
+        bars=bars,
+        coverage=Coverage().after(wanted, absent, case.now),
+        wanted=wanted,
+        first_trade=None,
+        last=from_micros(int(labels[-1])) if len(labels) else None,
+        market_now=case.now,
+        thresholds=Thresholds(),
+        actions=sorted({*case.known, *case.told}),
+        whole=True,
+        stored=lambda timeframe: other.get(str(timeframe), contract.empty()),
+    )
 
 
 def joined(stored: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
@@ -111,6 +141,10 @@ def reply_of(case: Case, raw: pd.DataFrame) -> Reply:
         origin="benchmark",
         requests=1,
     )
+
+
+def _positions(case: Case) -> list[int]:
+    return list(contract.broken_rows(case.bars, case.series, case.now))
 
 
 def _broken(case: Case) -> list[Finding]:

@@ -18,8 +18,8 @@ EACH = 4
 """Cases of a kind and seed."""
 _TRIES = 400
 _FEWEST = 24
-_LEVEL = {"level_shift", "split_like", "split_contradicted", "split_jumps"}
-_SPIKE = {"spike", "spikes"}
+_LEVEL = {"level_shift", "split_like", "split_contradicted", "level_shifts", "split_jumps"}
+_SPIKE = {"spikes"}
 _CONTRACT = {"contract", "bars_contract", "columns", "order"}
 _GRID = {"grid", "timestamps"}
 _ABSENT = {"completeness", "gaps"}
@@ -33,7 +33,7 @@ FITS = {
     "duplicate": _CONTRACT,
     "missing_column": _CONTRACT,
     "wrong_dtype": _CONTRACT,
-    "wrong_zone": _GRID | {"wrong_symbol", "stale_repeat"},
+    "wrong_zone": _GRID | {"wrong_symbol", "stale_repeat", "stale_repeats"},
     "x100": _LEVEL | _SPIKE | {"low_high"},
     "1/100": _LEVEL | _SPIKE | {"low_high"},
     "split_like": _LEVEL,
@@ -41,9 +41,9 @@ FITS = {
     "spike": _SPIKE | _LEVEL,
     "wrong_symbol": _LEVEL | {"wrong_symbol"},
     "wrong_currency": _LEVEL | {"wrong_symbol", "currency"},
-    "flat_run": {"flat_run", "flat_runs", "stale_repeat", "zero_volume_run", "zero_volume"},
-    "zero_volume_run": {"zero_volume_run", "zero_volume"},
-    "stale_repeat": {"stale_repeat", "flat_runs"},
+    "flat_run": {"flat_runs", "stale_repeats", "zero_volume"},
+    "zero_volume_run": {"zero_volume"},
+    "stale_repeat": {"stale_repeat", "stale_repeats"},
     "shrunken": {"shrunken"},
     "missing_bars": _ABSENT,
     "long_gap": _ABSENT,

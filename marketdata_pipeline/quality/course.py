@@ -23,11 +23,11 @@ _WITH_VOLUME = {AssetClass.EQUITY, AssetClass.ETF, AssetClass.CRYPTO, AssetClass
 
 
 def has_volume(series: Series) -> bool:
-    """Whether silence is odd: intraday only for stocks, providers leave it out of others."""
-    kind = series.instrument.asset_class
-    if series.timeframe.intraday:
-        return kind is AssetClass.EQUITY
-    return kind in _WITH_VOLUME
+    """Whether silence is odd: providers tell no volume of indices, rates and currencies.
+
+    Where they leave it out of most bars, the detector takes that for usual.
+    """
+    return series.instrument.asset_class in _WITH_VOLUME
 
 
 def spikes(evidence: Evidence) -> Verdict | None:

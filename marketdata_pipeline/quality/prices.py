@@ -152,7 +152,7 @@ class Prices:
         steps = steps[steps > self.close[1:] * 1e-9]
         if len(steps) < _FEWEST_STEPS:
             return np.zeros(len(self))
-        tick = np.sort(steps)[len(steps) // 50]
+        tick = np.partition(steps, len(steps) // 50)[len(steps) // 50]
         return np.asarray(np.minimum(tick / self.close, _LARGEST_TICK))
 
 
@@ -163,9 +163,9 @@ def _local_noise(moves: np.ndarray, usual: float) -> np.ndarray:
         return np.full(len(moves), usual)
     blocks = max(len(moves) // _BLOCK, 1)
     size = len(moves) // blocks
-    whole = np.sort(moves[: blocks * size].reshape(blocks, size), axis=1)
-    middle = whole[:, size // 2] * MAD_TO_SIGMA
-    upper = whole[:, 3 * size // 4] * _UPPER_TO_SIGMA
+    half, most = size // 2, 3 * size // 4
+    whole = np.partition(moves[: blocks * size].reshape(blocks, size), (half, most), axis=1)
+    middle, upper = whole[:, half] * MAD_TO_SIGMA, whole[:, most] * _UPPER_TO_SIGMA
     sigma = np.maximum(np.maximum(middle, upper), least)
     padded = np.concatenate([sigma[:1], sigma, sigma[-1:]])
     widest = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])

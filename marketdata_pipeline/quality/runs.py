@@ -135,13 +135,20 @@ def _extent(at: int, lag: int, rows: np.ndarray) -> tuple[int, int]:
 
 
 def _earlier_twins(places: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places whose five values came before, and how many places before, the last time."""
-    told = rows[:, places]
-    mixed = _WEIGHTS @ told  # equal bars have an equal sum; sorting one row is five times as fast
-    order = np.argsort(mixed, kind="stable")
-    like = np.flatnonzero(mixed[order[1:]] == mixed[order[:-1]])
-    same = like[(told[:, order[like + 1]] == told[:, order[like]]).all(axis=0)]
-    later, earlier = places[order[same + 1]], places[order[same]]
+    """The places whose five values came before, and how many places before, the last time.
+
+    Equal bars have an equal sum, and one row of sums is sorted faster than five of values, fastest
+    where the order of equal ones is left open; those few are sorted again.
+    """
+    mixed = _WEIGHTS @ rows[:, places]
+    ascending = np.sort(mixed)
+    often = ascending[1:][ascending[1:] == ascending[:-1]]
+    if not len(often):
+        return places[:0], places[:0]
+    among = np.flatnonzero(np.isin(mixed, often))
+    order = places[among[np.argsort(mixed[among], kind="stable")]]
+    same = (rows[:, order[1:]] == rows[:, order[:-1]]).all(axis=0)
+    later, earlier = order[1:][same], order[:-1][same]
     by_place = np.argsort(later)
     return later[by_place], (later - earlier)[by_place]
 
