@@ -3,7 +3,9 @@
 Not here: which part of them is looked at (calendars), and arithmetic on them (sessions).
 Exchange sessions come from exchange_calendars, always with an explicit start and end inside each
 calendar's bounds. FX trades from Sunday 17:00 to Friday 17:00 New York; CME's break is 16:00 to
-17:00 Chicago (CME Group, "Trading hours").
+17:00 Chicago (CME Group, "Trading hours"), and its equity indices stop at 12:15 Chicago on the days
+on which New York closes early (CME Group, "Holiday calendar"; exchange_calendars has 12:00, and no
+early close on 3 July).
 """
 
 from dataclasses import dataclass
@@ -89,8 +91,7 @@ def _exchange_schedule(name: str, start: datetime, through: int) -> Schedule:
     label, opened = _micros(pd.DatetimeIndex(table.index)), _micros(table["open"])
     closed = _micros(table["close"])
     if name == "CMES":
-        halt = _instants(pd.DatetimeIndex(table.index), "America/Chicago", hour=16)
-        closed = np.minimum(closed, halt)
+        closed = _halted(pd.DatetimeIndex(table.index), closed, (start, through))
     broken = table["break_start"].notna().to_numpy()
     breaks = _micros(table["break_start"][broken]), _micros(table["break_end"][broken])
     ends = closed.copy()
@@ -98,6 +99,16 @@ def _exchange_schedule(name: str, start: datetime, through: int) -> Schedule:
     morning = Segments(opened, opened, ends)
     afternoon = Segments(breaks[1], breaks[1], closed[broken])
     return Schedule(Days(label, opened, closed), Segments.of([morning, afternoon]))
+
+
+def _halted(dates: pd.DatetimeIndex, closed: Micros, known: tuple[datetime, int]) -> Micros:
+    """When CME's sessions of these dates end, that are ``closed`` in exchange_calendars."""
+    new_york = _exchange_schedule("XNYS", *known).days
+    usual = _instants(_dated(new_york.label), "America/New_York", hour=16)
+    early = np.isin(_micros(dates), new_york.label[new_york.close < usual])
+    quarter_past = _instants(dates, "America/Chicago", hour=12, minute=15)
+    halt = _instants(dates, "America/Chicago", hour=16)
+    return np.where(early, quarter_past, np.minimum(closed, halt))
 
 
 @lru_cache(maxsize=256)
@@ -146,9 +157,13 @@ def _dates(start: int, end: int) -> pd.DatetimeIndex:
     return pd.date_range(first, last, freq="D", unit="us")
 
 
-def _instants(dates: pd.DatetimeIndex, zone: str, *, hour: int) -> Micros:
-    """The UTC microseconds of that wall-clock hour of each naive date in a zone."""
-    local = (dates + pd.Timedelta(hours=hour)).tz_localize(zone)
+def _dated(labels: Micros) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(labels.astype("datetime64[us]"))
+
+
+def _instants(dates: pd.DatetimeIndex, zone: str, *, hour: int, minute: int = 0) -> Micros:
+    """The UTC microseconds of that wall-clock time of each naive date in a zone."""
+    local = (dates + pd.Timedelta(hours=hour, minutes=minute)).tz_localize(zone)
     return _micros(local)
 
 

@@ -3,20 +3,16 @@
 Not here: what was never asked for (unasked).
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from marketdata_pipeline.domain.coverage import RECHECK_AFTER, Span, SpanKind
+from marketdata_pipeline.domain.coverage import Span, SpanKind
+from marketdata_pipeline.domain.hole import NEVER, is_exhausted, was_tried_enough
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.domain.reason import Reason
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.reading.why.answer import Answer, Case, when
 from marketdata_pipeline.store.circumstances import Asked, Incident
 
-_LADDER = len(RECHECK_AFTER) - 1
-_TRIED_FOR = timedelta(days=30)
-_OFTEN, _LONG = 3, timedelta(days=3)
-_NEVER = datetime(9000, 1, 1, tzinfo=UTC)
-"""From there on the next try of a hole is none."""
 FEWEST_PROVIDERS, FEWEST_SESSIONS = 2, 5
 """Silence of fewer providers, or over fewer sessions, says nothing of a listing's end."""
 _OF_THE_SYMBOL = frozenset({"unknown_symbol", "out_of_depth"})
@@ -158,7 +154,7 @@ def _hole(case: Case, hole: Span) -> Answer:
     reason = _state(hole, case.known.market_now)
     told = _last_word(case)
     who = told.get("provider", "the provider")
-    again = hole.recheck_at if hole.recheck_at is not None and hole.recheck_at < _NEVER else None
+    again = hole.recheck_at if hole.recheck_at is not None and hole.recheck_at < NEVER else None
     then = "nobody asks for it by itself" if again is None else f"next at {when(again)}"
     often = {0: "not asked again yet", 1: "asked again once"}.get(
         hole.tries, f"asked again {hole.tries} times"
@@ -174,12 +170,9 @@ def _state(hole: Span, market_now: datetime) -> Reason:
     """The state of a gap, as ``domain.gap`` words it."""
     if hole.since is not None and hole.recheck_at is not None and hole.recheck_at <= hole.since:
         return Reason.REOPENED
-    seen = hole.since
-    if seen is None:
-        seen = (hole.recheck_at or market_now) - sum(RECHECK_AFTER[: hole.tries + 1], timedelta(0))
-    if hole.tries >= _LADDER and seen <= market_now - _TRIED_FOR:
+    if is_exhausted(hole, market_now):
         return Reason.EXHAUSTED
-    if hole.tries >= _OFTEN and seen <= market_now - _LONG:
+    if was_tried_enough(hole, market_now):
         return Reason.PROVIDER_HOLE
     return Reason.RETRYABLE if hole.tries else Reason.NEW
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from marketdata_pipeline.domain.coverage import SpanKind
+from marketdata_pipeline.domain.gap import GapState
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange
 from marketdata_pipeline.domain.reason import Reason
 from marketdata_pipeline.domain.series import Series
@@ -62,6 +63,10 @@ def test_there_are_enough_cases_of_every_reason() -> None:
     assert len(CASES) >= 60
     assert len({one.name for one in CASES}) == len(CASES)
     assert {one.reason for one in CASES} == set(Reason)
+
+
+def test_what_a_gap_can_be_is_a_reason_of_the_same_word() -> None:
+    assert {str(one) for one in GapState} <= {one.value for one in Reason}
 
 
 def test_a_range_is_told_in_stretches_of_one_answer(scene: Scene) -> None:
