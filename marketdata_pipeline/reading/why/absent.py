@@ -6,7 +6,7 @@ Not here: what was never asked for (unasked).
 from datetime import date, datetime, timedelta
 
 from marketdata_pipeline.domain.coverage import Span, SpanKind
-from marketdata_pipeline.domain.hole import NEVER, is_exhausted, was_tried_enough
+from marketdata_pipeline.domain.hole import is_exhausted, was_tried_enough
 from marketdata_pipeline.domain.ranges import from_micros, to_micros
 from marketdata_pipeline.domain.reason import Reason
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -154,7 +154,7 @@ def _hole(case: Case, hole: Span) -> Answer:
     reason = _state(hole, case.known.market_now)
     told = _last_word(case)
     who = told.get("provider", "the provider")
-    again = hole.recheck_at if hole.recheck_at is not None and hole.recheck_at < NEVER else None
+    again = hole.recheck_at
     then = "nobody asks for it by itself" if again is None else f"next at {when(again)}"
     often = {0: "not asked again yet", 1: "asked again once"}.get(
         hole.tries, f"asked again {hole.tries} times"
