@@ -4,7 +4,7 @@ Not here: which conditions hold (ingest.alerting), keeping (store.alerts), sendi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -96,6 +96,11 @@ class Decision:
     changed: tuple[Change, ...] = ()
     ended: tuple[End, ...] = ()
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.begun or self.changed or self.ended)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -130,9 +135,7 @@ def decide(known: Sequence[Alert], seen: Seen, now: datetime, policy: Policy) ->
         if key not in open_ones and not kinds.intersection(KINDS[one.kind].behind)
     )
     changed = tuple(
-        Change(alert, present[key], present[key].severity.rank > alert.severity.rank)
-        for key, alert in open_ones.items()
-        if key in present
+        _changed(alert, present[key]) for key, alert in open_ones.items() if key in present
     )
     gone = [
         one
@@ -143,6 +146,12 @@ def decide(known: Sequence[Alert], seen: Seen, now: datetime, policy: Policy) ->
         End(one, seen.became.get(one.key, ""), not _telling(one, now, policy)) for one in gone
     )
     return Decision(begun, changed, ended)
+
+
+def _changed(alert: Alert, now: Condition) -> Change:
+    """An alert stays as grave as it ever was: what swings between two severities is told once."""
+    worse = now.severity.rank > alert.severity.rank
+    return Change(alert, now if worse else replace(now, severity=alert.severity), worse)
 
 
 def _is_over(alert: Alert, now: datetime) -> bool:

@@ -106,14 +106,18 @@ class Alerting:
     def look(self, outside: Outside | None = None) -> Look:
         """See what holds, record it, and tell what is due, in one message.
 
-        Killed anywhere, the next look goes on: what was begun to be sent is sent again then.
+        Where nothing is new, nothing is written. Killed anywhere, the next look goes on: what was
+        begun to be sent is sent again then.
 
         Raises:
             BadInput: a receiver's URL cannot be used; everything is recorded all the same.
             StoreError: the catalog does not answer.
         """
         seen = self._seen(self._around(outside or Outside()))
-        decision = retry.write(self.engine, self.clock, lambda one: self._record(one, seen))
+        with reading(self.engine) as connection:
+            decision, _ = self._decide(connection, seen)
+        if not decision.nothing:  # whatever else is true by then
+            decision = retry.write(self.engine, self.clock, lambda one: self._record(one, seen))
         told, delivery = self._tell()
         return Look(
             begun=tuple(one.key for one in decision.begun),
@@ -213,10 +217,13 @@ class Alerting:
         """The market instant up to which what closed should be stored."""
         return self.clock.market_now() - self.bounds.delay
 
-    def _record(self, connection: Connection, seen: Seen) -> Decision:
+    def _decide(self, connection: Connection, seen: Seen) -> tuple[Decision, datetime]:
         now = from_micros(wall_micros(connection, self.clock))
         policy = self._policy(connection, now)
-        decision = decide(rows.unsettled(connection), seen, now, policy)
+        return decide(rows.unsettled(connection), seen, now, policy), now
+
+    def _record(self, connection: Connection, seen: Seen) -> Decision:
+        decision, now = self._decide(connection, seen)
         rows.begin(connection, decision.begun, now)
         changed = [Worth(one.alert.id, one.now, one.worse) for one in decision.changed]
         rows.change(connection, changed, now)
@@ -237,7 +244,11 @@ class Alerting:
         """Send what is due; what no receiver takes is sent again later."""
         if not self.sender.reaches:
             return (), None
-        self.sender.receivers()  # before anything is claimed
+        self.sender.receivers()  # what cannot be used is said before there is anything to tell
+        with reading(self.engine) as connection:
+            wanted, _ = self._due(connection)
+        if not wanted:
+            return (), None
         claimed = retry.write(self.engine, self.clock, self._claim)
         if not claimed:
             return (), None
@@ -249,9 +260,12 @@ class Alerting:
         retry.write(self.engine, self.clock, lambda one: self._told(one, claimed))
         return tuple(one.key for one in claimed), delivery
 
-    def _claim(self, connection: Connection) -> list[Alert]:
+    def _due(self, connection: Connection) -> tuple[list[Alert], datetime]:
         now = from_micros(wall_micros(connection, self.clock))
-        wanted = due(rows.unsettled(connection), now, self._policy(connection, now))
+        return due(rows.unsettled(connection), now, self._policy(connection, now)), now
+
+    def _claim(self, connection: Connection) -> list[Alert]:
+        wanted, now = self._due(connection)
         until = [now + wait_after(one.attempts + 1) for one in wanted]
         ours = set(rows.claim(connection, wanted, until))
         return [one for one in wanted if one.id in ours]

@@ -61,6 +61,7 @@ def test_an_alert_gets_worse_where_its_severity_rises(
     known = told(alert("disk", severity=before))
     (found,) = decide([known], Seen([present("disk", severity=after)]), NOW, USUAL).changed
     assert found.worse is worse
+    assert found.now.severity is max(before, after, key=lambda one: one.rank)
 
 
 def test_what_holds_no_longer_ends_once_it_is_gone_for_its_calm() -> None:
