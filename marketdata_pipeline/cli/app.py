@@ -19,6 +19,7 @@ from marketdata_pipeline.cli.gaps import gaps
 from marketdata_pipeline.cli.importing import import_bars
 from marketdata_pipeline.cli.keeping import backup, downgrade, restore
 from marketdata_pipeline.cli.providers import providers
+from marketdata_pipeline.cli.quality import quality
 from marketdata_pipeline.cli.quarantine import quarantine
 from marketdata_pipeline.cli.queue import queue
 from marketdata_pipeline.cli.quickstart import init, quickstart
@@ -53,7 +54,7 @@ app = typer.Typer(
 for command in (
     init, quickstart, buy, sell, void, track, untrack, backfill, refresh, bars, status, export,
     sql, simulate, ui, worker, daemon, providers, doctor, info, verify, compact, gc, backup,
-    restore, downgrade, why, gaps, repair,
+    restore, downgrade, why, gaps, repair, quality,
 ):  # fmt: skip
     app.command()(command)
 app.command(name="import")(import_bars)

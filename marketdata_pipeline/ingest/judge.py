@@ -17,8 +17,8 @@ from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.thresholds import Thresholds
 from marketdata_pipeline.domain.verdict import Verdict
-from marketdata_pipeline.ingest.ageing import Ageing
 from marketdata_pipeline.ingest.plan import wanted_range
+from marketdata_pipeline.quality.ageing import Ageing
 from marketdata_pipeline.quality.evidence import Evidence
 from marketdata_pipeline.quality.extent import completeness
 from marketdata_pipeline.quality.reporting import report_of
@@ -164,7 +164,10 @@ class Judge:
         if rule != "freshness":
             return {series: one.verdict for series, one in found.items()}
         aged = Ageing(self.clock.market_now(), self.thresholds)
-        return {series: aged.verdict(series, one) for series, one in found.items()}
+        return {
+            series: aged.verdict(series, one.verdict, one.last) if one.tracked else one.verdict
+            for series, one in found.items()
+        }
 
     def standings(self, judged: Collection[Series]) -> dict[str, Standing]:
         """How every rule that is on stands over all series, and over those just ``judged``."""

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.bars import COLUMNS, labels_of
+from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 
 # Blue and orange are told apart by nearly everybody (Okabe and Ito, "Color Universal Design",
 # 2008); these shades, and the grey, are readable on white as well as on black.
@@ -44,7 +45,13 @@ def data_uri(svg: str) -> str:
 
 
 def candles_svg(
-    bars: pd.DataFrame, *, title: str, width: int = 640, height: int = 240, most: int = 120
+    bars: pd.DataFrame,
+    *,
+    title: str,
+    width: int = 640,
+    height: int = 240,
+    most: int = 120,
+    marks: Sequence[TimeRange] = (),
 ) -> str:
     """The last `most` bars as a self-contained SVG; the time between sessions takes no room.
 
@@ -57,6 +64,7 @@ def candles_svg(
         width: pixels.
         height: pixels.
         most: bars to show.
+        marks: label ranges to be marked; where no bar is in one, the place between two bars.
     """
     shown = bars[list(COLUMNS)].tail(most)
     height = height if len(shown) else _EMPTY
@@ -71,7 +79,8 @@ def candles_svg(
     if shown.empty:
         middle = f'x="{width * _SCALE // 2}" y="{height * _SCALE // 2}"'
         return f'{head}<text {middle} text-anchor="middle">no bars</text></svg>'
-    return head + "".join(_Drawing.of(shown, width * _SCALE, height * _SCALE).parts()) + "</svg>"
+    drawing = _Drawing.of(shown, width * _SCALE, height * _SCALE)
+    return f"{head}{drawing.marked(marks)}{''.join(drawing.parts())}</svg>"
 
 
 def _summary(bars: pd.DataFrame) -> str:
@@ -115,6 +124,19 @@ class _Drawing:
         pad = (high - low) * 0.04 or abs(high) * 0.01 or 1.0
         part = (price - low + pad) / (high - low + 2 * pad)
         return round(self.floor - part * (self.floor - _TOP))
+
+    def marked(self, ranges: Sequence[TimeRange]) -> str:
+        """A band behind the bars of each range."""
+        edges = [(to_micros(one.start), to_micros(one.end)) for one in ranges]
+        rows = [np.searchsorted(self.labels, ends).tolist() for ends in edges]
+        bands = []
+        for first, after in rows:
+            if after == 0 or first == len(self.labels):
+                continue
+            left, right = self.x(first) - self.step / 2, self.x(after - 1) + self.step / 2
+            wide = max(right - left, 2.0 * _SCALE)
+            bands.append(f"M{left:.0f} {_TOP}h{wide:.0f}V{self.bottom:.0f}h-{wide:.0f}z")
+        return f'<path d="{"".join(bands)}" fill="{DOWN}" fill-opacity=".28"/>' if bands else ""
 
     def parts(self) -> list[str]:
         return [*self._prices(), *self._dates(), self._volume(), *self._candles(), self._last()]

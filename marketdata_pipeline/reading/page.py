@@ -87,9 +87,18 @@ def write_page(target: Path, charts: Sequence[Chart], facts: Facts) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
+    replace_file(target, render_page(charts, facts))
+
+
+def replace_file(target: Path, text: str) -> None:
+    """Write a file, whole or not at all; one that is there is replaced.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(render_page(charts, facts), "utf-8")
+        unfinished.write_text(text, "utf-8")
         unfinished.replace(target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

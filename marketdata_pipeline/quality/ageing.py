@@ -1,6 +1,6 @@
 """Freshness as it is now: a verdict on it ages while nobody judges the series.
 
-Not here: the rule itself (quality.extent), and judging (judge).
+Not here: the rule itself (extent), and which series are tracked (store).
 """
 
 from datetime import datetime
@@ -13,7 +13,6 @@ from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.venues import Venue
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.quality.extent import bars_behind, lateness
-from marketdata_pipeline.store.verdicts import Judged
 
 
 class Ageing:
@@ -24,12 +23,15 @@ class Ageing:
         self._thresholds = thresholds
         self._ends: dict[tuple[AssetClass, Venue, Timeframe], datetime | None] = {}
 
-    def verdict(self, series: Series, judged: Judged) -> Verdict:
-        """The verdict as it would be now; the one that is kept where nobody tracks the series."""
+    def verdict(self, series: Series, kept: Verdict, last: datetime | None) -> Verdict:
+        """The verdict on a tracked series as it would be now; ``last``: label of its newest bar.
+
+        The one that is ``kept`` stays where no bar is stored, or none closed lately.
+        """
         until = self._closed_until(series)
-        if not judged.tracked or judged.last is None or until is None:
-            return judged.verdict
-        return lateness(bars_behind(series, judged.last, until), self._thresholds)
+        if last is None or until is None:
+            return kept
+        return lateness(bars_behind(series, last, until), self._thresholds)
 
     def _closed_until(self, series: Series) -> datetime | None:
         instrument, timeframe = series.instrument, series.timeframe
