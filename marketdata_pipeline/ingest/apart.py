@@ -15,9 +15,10 @@ from marketdata_pipeline.store.write import Write
 
 def with_apart(write: Write, sifted: Sifted) -> Write:
     """The same with what is kept apart; what was asked in vain is due again later."""
+    told = replace(write, fetch=replace(write.fetch, currency=sifted.currency))
     if not sifted.apart and not sifted.doubted:
-        return write
-    return replace(write, apart=sifted.apart, coverage=_cover(write, sifted, sifted.in_vain))
+        return told
+    return replace(told, apart=sifted.apart, coverage=_cover(write, sifted, sifted.in_vain))
 
 
 def refusal(write: Write, sifted: Sifted, asked: Sequence[TimeRange]) -> Write:

@@ -4,7 +4,7 @@ Not here: what makes bars suspect (quality), and writing either (settle).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from marketdata_pipeline.quality.plausible import contradicted_split
 from marketdata_pipeline.store.write import Apart, Snapshot
 
 _IMPOSSIBLE_DIVIDEND = "impossible_dividend"
+_CURRENCY = "currency"
 _AGREES = 0.01
 """By as much may the close of a reply that passes differ from the stored one it agrees with."""
 
@@ -62,6 +63,7 @@ class Sifted:
         apart: what it does to the quarantine.
         in_vain: label ranges that are stored, were asked again and got no answer to be trusted.
         doubted: those of all bars that are held, or stay out of this reply.
+        currency: that of the reply; None: it is another one than before.
         refusal: why nothing of it passes; None: the rest does.
     """
 
@@ -70,6 +72,7 @@ class Sifted:
     apart: Apart = Apart()  # noqa: RUF009 - frozen
     in_vain: tuple[TimeRange, ...] = ()
     doubted: tuple[TimeRange, ...] = ()
+    currency: str | None = None
     refusal: Finding | None = None
 
 
@@ -128,7 +131,8 @@ def sift(
     for one in found:
         if one.rule == _IMPOSSIBLE_DIVIDEND:
             sieve.doubt_actions(one)
-    return sieve.passed(inside)
+    other = any(one.rule == _CURRENCY for one in found)
+    return replace(sieve.passed(inside), currency=None if other else reply.currency)
 
 
 def _around(reply: Reply, before: Before) -> Around:
