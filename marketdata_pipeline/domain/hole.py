@@ -30,6 +30,7 @@ TRIED_FOR = timedelta(days=30)
 _OFTEN = 3
 _LONG = timedelta(days=3)
 """So many tries over that time say that the provider does not have it."""
+_NOTHING: Micros = np.zeros(0, dtype=np.int64)
 
 
 def is_exhausted(hole: Span, market_now: datetime) -> bool:
@@ -50,12 +51,20 @@ def was_tried_enough(hole: Span, market_now: datetime) -> bool:
     return hole.tries >= _OFTEN and _seen_since(hole) <= market_now - _LONG
 
 
-def given_up(series: Series, coverage: Coverage, present: Micros, market_now: datetime) -> Coverage:
+def given_up(
+    series: Series,
+    coverage: Coverage,
+    present: Micros,
+    market_now: datetime,
+    *,
+    came: Micros = _NOTHING,
+) -> Coverage:
     """The coverage with holes as no trade where a session has other bars and was asked often.
 
     That is of intraday bars, once an answer after their settlement lacked them that was not the
-    first, or three more than the first over three days. ``present`` are the labels of
-    bars that there are; a session without any stays a hole, since that is no lack of trade.
+    first, or three more than the first over three days. ``present`` are the labels of bars that
+    there are; a session without any stays a hole, since that is no lack of trade. So does a row
+    that ``came`` and was not stored: it was dropped, or is kept apart.
     """
     if not series.timeframe.intraday:
         return coverage
@@ -63,12 +72,15 @@ def given_up(series: Series, coverage: Coverage, present: Micros, market_now: da
         replace(hole, within=part, kind=SpanKind.NO_TRADE, recheck_at=None)
         for hole in coverage.holes()
         if hole.tries
-        for part in _untraded(series, hole, present, market_now)
+        for part in _untraded(series, hole, (present, came), market_now)
     ]
     return coverage.overlay(spans) if spans else coverage
 
 
-def _untraded(series: Series, hole: Span, present: Micros, market_now: datetime) -> list[TimeRange]:
+def _untraded(
+    series: Series, hole: Span, labels: tuple[Micros, Micros], market_now: datetime
+) -> list[TimeRange]:
+    present, came = labels
     calendar = calendar_of(series.instrument)
     grid = calendar.grid(series.timeframe, hole.within)
     traded = np.unique(calendar.bucket(Timeframe.D1, present))
@@ -77,6 +89,7 @@ def _untraded(series: Series, hole: Span, present: Micros, market_now: datetime)
         open_yet = unsettled(series, market_now)
         if open_yet:
             done &= grid.labels < to_micros(open_yet[0].within.start)
+    done &= ~np.isin(grid.labels, came)
     runs = absent_ranges(grid, grid.labels[~done], series.timeframe)
     return intersect(runs, [hole.within])
 

@@ -270,7 +270,7 @@ def _with_night(calendar: Calendar, session: date) -> TimeRange:
     starts = [min(one) for one in zip(days.label.tolist(), days.open.tolist(), strict=True)]
     ours = starts[:1] if label in days.label[:1] else [label]
     following = [one for one in starts if one > ours[0]]
-    end = following[0] if following else label + DAY
+    end = max([label + DAY, *following[:1]])
     return TimeRange(from_micros(ours[0]), from_micros(end))
 
 

@@ -4,8 +4,10 @@ Not here: the arithmetic of coverage (domain.coverage, domain.hole), which bars 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+import numpy as np
 
 from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
 from marketdata_pipeline.domain.hole import given_up
@@ -14,17 +16,23 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
 
 
+def _nothing() -> Micros:
+    return np.zeros(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lacking:
     """The ``parts`` of a series that were answered without the ``absent`` parts of them.
 
-    ``present`` are the labels of the bars that there are in and around them.
+    ``present`` are the labels of the bars that there are in and around them, ``came`` those of
+    the rows of the answer, also where they were dropped or are kept apart.
     """
 
     series: Series
     parts: Sequence[TimeRange]
     absent: Sequence[TimeRange]
     present: Micros
+    came: Micros = field(default_factory=_nothing)
 
 
 def covering(
@@ -39,7 +47,7 @@ def covering(
     def cover(before: Coverage) -> Coverage:
         known = _noting_depth(before, too_old)
         after = known.after(lacking.parts, lacking.absent, market_at, provisional, depth=depth)
-        return given_up(lacking.series, after, lacking.present, market_at)
+        return given_up(lacking.series, after, lacking.present, market_at, came=lacking.came)
 
     return cover
 

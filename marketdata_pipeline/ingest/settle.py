@@ -228,7 +228,7 @@ def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write,
     if sifted.refusal is not None:
         present = contract.labels_of(stored.bars)
         absent = absent_labels(reply.series, parts, present, answer.listing.first_trade)
-        lacking = Lacking(reply.series, absent, absent, present)
+        lacking = Lacking(reply.series, absent, absent, present, contract.labels_of(reply.bars))
         holes = covering(lacking, answer.listing.too_old, reply.market_at)
         return refusal(replace(write, coverage=holes), sifted, parts), True
     return with_apart(write, sifted), relied or bool(sifted.apart)
@@ -247,7 +247,8 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
     absent = absent_labels(reply.series, answer.parts, present, first_trade)
-    lacking = Lacking(reply.series, answer.parts, absent, present)
+    came = contract.labels_of(reply.bars)
+    lacking = Lacking(reply.series, answer.parts, absent, present, came)
     write = Write(
         series=reply.series,
         bars=bars[keep],
