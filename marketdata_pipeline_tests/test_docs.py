@@ -142,7 +142,7 @@ def test_commands_are_found_where_they_stand() -> None:
     "words",
     [
         "queue add AAPL --soon",
-        "repair AAPL",
+        "mend AAPL",
         "bars AAPL --plot",
         "--folder x status",
         "status --csv",

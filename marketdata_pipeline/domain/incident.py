@@ -226,7 +226,8 @@ def told(incident: Incident) -> str:
     if incident.kind is IncidentKind.QUESTION:
         return (
             f"was {incident.calendar} closed on {days}? none of {incident.expected} series has a "
-            f"bar; if it was: marketdata calendar close {incident.calendar} DATE"
+            f"bar; if it was: marketdata calendar close {incident.calendar} "
+            f"{incident.sessions[0]} --reason ..."
         )
     return (
         f"{incident.affected} of {incident.expected} series of {incident.calendar} lacked {days}; "

@@ -44,7 +44,7 @@ def test_an_incident_is_told_of(stage: Stage) -> None:
     stage.world.clock.advance(timedelta(minutes=20))
     assert _tick(stage) == (
         "no hole is due; incident 1 (open): was XNYS closed on 2024-03-13? none of 5 series has a "
-        "bar; if it was: marketdata calendar close XNYS DATE"
+        "bar; if it was: marketdata calendar close XNYS 2024-03-13 --reason ..."
     )
     assert date(2024, 3, 13) in market.incidents()[0].sessions
 
