@@ -6,7 +6,8 @@ Not here: bars that are there and wrong. Imports nothing of marketdata_pipeline.
 from dataclasses import replace
 
 import numpy as np
-from _defects import Case, Injector, Scene
+from _case import Case
+from _defects import Injector, Scene
 
 
 def missing_bars(scene: Scene) -> Case | None:

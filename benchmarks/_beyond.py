@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
-from _defects import Case, Injector, Scene, spoiled, times
+from _case import Case
+from _defects import Injector, Scene, spoiled, times
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.ranges import to_micros

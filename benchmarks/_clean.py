@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from _defects import Case
+from _case import Case
 from _judged import Said, at_the_gate, by_rules, joined, received, spanned
 from _report import Figure
 from _truth import Subject
@@ -79,10 +79,22 @@ def clean_case(subject: Subject, bars: pd.DataFrame, stored: pd.DataFrame) -> Ca
     known = tuple(one for one in subject.actions if one.ex_date <= window.end.date())
     told = tuple(one for one in known if one.ex_date >= window.start.date())
     return Case(
-        kind=_FAULTLESS, how="", series=subject.series, bars=bars, stored=stored, window=window,
-        where=None, now=window.end + timedelta(days=1), told=told, known=known,
-        currency=subject.currency, usual=subject.currency, origin=subject.name,
-    )  # fmt: skip
+        kind=_FAULTLESS,
+        how="",
+        series=subject.series,
+        bars=bars,
+        stored=stored,
+        window=window,
+        where=None,
+        now=window.end + timedelta(days=1),
+        true=bars,
+        right=subject.series,
+        told=told,
+        known=known,
+        currency=subject.currency,
+        usual=subject.currency,
+        origin=subject.name,
+    )
 
 
 def second_pass(case: Case, said: Said) -> bool:
@@ -118,11 +130,7 @@ def pairs() -> list[Figure]:
 def _odd(one: Fixture) -> bool:
     """Whether the gate or the detectors say anything of a file, asked for the first time."""
     raw = raw_from_split_adjusted(one.bars, one.series, one.actions)
-    window = spanned(raw, one.series)
     currency = one.series.instrument.venue.currency
-    case = Case(
-        kind=one.name, how="", series=one.series, bars=raw, stored=contract.empty(), window=window,
-        where=None, now=window.end + timedelta(days=1), told=one.actions, known=one.actions,
-        currency=currency, usual=currency,
-    )  # fmt: skip
+    subject = Subject(one.name, one.series, raw, one.actions, currency)
+    case = clean_case(subject, raw, contract.empty())
     return bool(at_the_gate(case, raw) or by_rules(case, raw, _LOOKS))

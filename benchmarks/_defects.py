@@ -1,57 +1,24 @@
 """Defects of every kind, put into real bars: which bars, how, and where, from a seed.
 
 Not here: what notices them. This imports nothing of marketdata_pipeline.quality, so that no defect
-is made to fit a detector. A case is a reply to a window and what was stored around it before.
+is made to fit a detector.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+from _case import Case
 from _truth import Subject
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action, ActionKind
 from marketdata_pipeline.domain.bars import PRICES
 from marketdata_pipeline.domain.ranges import TimeRange
-from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """A reply with a defect.
-
-    Attributes:
-        kind: the defect's name.
-        how: which of its forms.
-        bars: the reply's, raw.
-        stored: what was stored before, raw, without any defect.
-        window: what was asked.
-        where: the labels of the defect; None: the whole reply.
-        told: the actions that the reply lists; ``known`` are those known before.
-        currency: as the reply tells it; ``usual`` is that of what is stored.
-        other: true bars of another timeframe of the instrument, by its key.
-        now: the market instant of the reply.
-    """
-
-    kind: str
-    how: str
-    series: Series
-    bars: pd.DataFrame
-    stored: pd.DataFrame
-    window: TimeRange
-    where: TimeRange | None
-    now: datetime
-    told: tuple[Action, ...] = ()
-    known: tuple[Action, ...] = ()
-    currency: str = "USD"
-    usual: str = "USD"
-    other: Mapping[str, pd.DataFrame] | None = None
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +73,8 @@ class Scene:
             window=TimeRange(labels[0], end),
             where=None if where is None else TimeRange(labels[where[0]], labels[where[1]] + step),
             now=(end + timedelta(days=1)).to_pydatetime(),
+            true=self.asked,
+            right=self.subject.series,
             known=tuple(one for one in self.subject.actions if one.ex_date <= end.date()),
             currency=self.subject.currency,
             usual=self.subject.currency,

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from _defects import Case, Injector, Scene, spoiled, times
+from _case import Case
+from _defects import Injector, Scene, spoiled, times
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action, ActionKind

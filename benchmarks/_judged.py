@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from _defects import Case
+from _case import Case
 
 from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.bars import frame_on, labels_of, values_of

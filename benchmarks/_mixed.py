@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from _absent import EXTENT
 from _beyond import BEYOND
-from _defects import LEVELS, RUNS, Case, Injector, scene_of
+from _case import Case
+from _defects import LEVELS, RUNS, Injector, scene_of
 from _faults import FAULTS
 from _truth import Subject
 
