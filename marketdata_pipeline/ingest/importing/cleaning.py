@@ -130,12 +130,13 @@ def _column(table: Table, name: str, series: Series) -> np.ndarray:
 
 
 def _outside(where: Placed, series: Series) -> np.ndarray:
-    """Which rows begin in no session."""
+    """Which rows begin in no session; of one that ends no bar the moment before its end counts."""
     known = where.instants != UNKNOWN
     out = np.zeros(len(known), dtype=bool)
     if not series.timeframe.intraday or not known.any():
         return out
-    begun = np.where(where.labels != UNKNOWN, where.labels, where.instants)[known]
+    timed = where.instants - where.ends
+    begun = np.where(where.labels != UNKNOWN, where.labels, timed)[known]
     out[known] = calendar_of(series.instrument).bucket(series.timeframe, begun) < 0
     return out
 

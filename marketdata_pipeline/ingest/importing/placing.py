@@ -30,11 +30,13 @@ class Placed:
             no grid may still be among them, which the hard rules find.
         instants: of the rows' own times, in UTC; UNKNOWN where that is not to be told.
         moved: rows whose time is not their label: those that were labelled by their close.
+        ends: the instants are those at which bars ended.
     """
 
     labels: Micros
     instants: Micros
     moved: int
+    ends: bool = False
 
 
 def placed(stamps: Stamps, side: Side, zone: str, series: Series) -> Placed:
@@ -59,7 +61,7 @@ def placed(stamps: Stamps, side: Side, zone: str, series: Series) -> Placed:
         read = _dated if dated else _timed
         labels[credible] = read(stamps.wall[credible], at, side, series)
     moved = 0 if side is Side.OPEN else int(((labels != UNKNOWN) & (labels != instants)).sum())
-    return Placed(labels, instants, moved)
+    return Placed(labels, instants, moved, side is Side.CLOSE)
 
 
 def _timed(wall: Micros, instants: Micros, side: Side, series: Series) -> Micros:
