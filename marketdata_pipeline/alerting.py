@@ -37,6 +37,7 @@ def alerting_of(settings: Settings, home: Home) -> Alerting:
             queue_age=settings.alert_queue_age,
             breaker_age=settings.alert_breaker_age,
             delay=settings.refresh_delay,
+            off=frozenset(settings.quality_off),
         ),
         base=settings.base_currency,
         disk=partial(_disk, home.folder),

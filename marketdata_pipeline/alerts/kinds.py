@@ -41,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "check": Kind(
         _WARNING,
         "a quality rule fails for tracked series; one alert a rule",
-        "marketdata status names the series, docs/understand-a-gap.md says what a gap can be",
+        "marketdata status names series, marketdata why says it of a single bar",
         weighed=True,
     ),
     "late": Kind(
@@ -68,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "quarantine": Kind(
         _WARNING,
         "bars of what portfolios hold are kept apart; one alert a reason",
-        "look at them and decide; the stored bars are as they were",
+        "marketdata quarantine list, then release or drop; the stored bars are as they were",
         weighed=True,
     ),
     "silent": Kind(

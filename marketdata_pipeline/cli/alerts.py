@@ -120,7 +120,7 @@ def _future(text: str, now: datetime) -> datetime:
 
 def _known(key: str) -> str:
     kind = key.partition(":")[0]
-    if kind not in KINDS:
+    if kind not in {*KINDS, "incident"}:
         raise BadInput(f"{key!r} is no alert; its kind is one of {', '.join(KINDS)}")
     return key
 

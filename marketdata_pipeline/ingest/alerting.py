@@ -28,7 +28,7 @@ from marketdata_pipeline.ingest.at_risk import AtRisk
 from marketdata_pipeline.ingest.lateness import sessions_late, sessions_since
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.store import alerts as rows
-from marketdata_pipeline.store import overdue, troubles
+from marketdata_pipeline.store import incidents, overdue, troubles
 from marketdata_pipeline.store.alerts import Ended, Worth
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.totals import newest_groups, tracked_groups
@@ -51,6 +51,7 @@ class Bounds:
         queue_age: for which a due row may wait.
         breaker_age: for which a breaker may be open.
         delay: after a close, until the bars of its session are asked for.
+        off: rules that are not applied: their old verdicts say nothing.
     """
 
     sessions: int = 2
@@ -58,6 +59,7 @@ class Bounds:
     queue_age: timedelta = timedelta(hours=2)
     breaker_age: timedelta = timedelta(minutes=30)
     delay: timedelta = timedelta(minutes=30)
+    off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,26 +142,32 @@ class Alerting:
         with reading(self.engine) as connection:
             now = from_micros(wall_micros(connection, self.clock))
             found = [
-                *conditions.of_rules(
-                    troubles.failing_rules(connection, without=("freshness",)), money
-                ),
+                *self._rules(connection, money),
                 *self._late(connection, money),
                 *self._silent(connection, now),
                 *conditions.of_quarantine(troubles.quarantined(connection), money),
                 *self._queue(connection, now),
             ]
-            incidents, became = self._incidents(connection, money)
+            open_ones, became = self._incidents(connection, money)
         shut = (conditions.of_provider(one, now, self.bounds.breaker_age) for one in providers)
-        found += [*incidents, *(one for one in shut if one is not None), *outside.present]
+        found += [*open_ones, *(one for one in shut if one is not None), *outside.present]
         return Seen(found, became, unseen=EDGES - outside.kinds)
 
+    def _rules(self, connection: Connection, money: AtRisk) -> list[Condition]:
+        without = {"freshness", *self.bounds.off}  # series grow late without being judged again
+        return conditions.of_rules(troubles.failing_rules(connection, without=without), money)
+
     def _late(self, connection: Connection, money: AtRisk) -> list[Condition]:
-        """Tracked series whose newest bar is late by sessions; one without bars is none of them."""
+        """Tracked series whose newest bar is late by sessions; one without bars is none of them.
+
+        Nor is one of a calendar with an open incident, which says why.
+        """
         until, least = self._settled(), self.bounds.sessions
+        told = {one.calendar for one in incidents.open_ones(connection)}
         groups = [
             (one, sessions_late(Series(one.example, one.timeframe), one.last, until))
             for one in newest_groups(connection)
-            if one.last is not None
+            if one.last is not None and one.example.venue.calendar not in told
         ]
         late = [(one, sessions) for one, sessions in groups if sessions >= least]
         if not late:
@@ -167,7 +175,9 @@ class Alerting:
         held = {
             series: sessions
             for series, last in troubles.held_series(connection)
-            if last is not None and (sessions := sessions_late(series, last, until)) >= least
+            if last is not None
+            and series.instrument.venue.calendar not in told
+            and (sessions := sessions_late(series, last, until)) >= least
         }
         worst = sorted(late, key=lambda one: -one[1])[:_NAMED]
         named = {Series(one.example, one.timeframe): sessions for one, sessions in worst}
@@ -198,10 +208,10 @@ class Alerting:
         self, connection: Connection, money: AtRisk
     ) -> tuple[list[Condition], dict[str, str]]:
         """Those that are open, and what became of those that alerts are still open of."""
-        incidents = troubles.open_incidents(connection)
-        held = _instruments(troubles.held_series(connection)) if incidents else set()
+        known = incidents.open_ones(connection)
+        held = _instruments(troubles.held_series(connection)) if known else set()
         found = []
-        for one in incidents:
+        for one in known:
             ours = (each for each in held if each.venue.calendar == one.calendar)
             found.append(conditions.of_incident(one, sum(map(money.of, ours))))
         present = {one.key for one in found}
@@ -210,8 +220,8 @@ class Alerting:
             for one in rows.unsettled(connection)
             if one.kind in _INCIDENTS and one.open and one.key not in present
         ]
-        closed = troubles.incidents_of(connection, gone)
-        return found, {f"{one.kind}:{one.id}": conditions.became(one) for one in closed}
+        closed = incidents.of_ids(connection, gone)
+        return found, {conditions.incident_key(one): conditions.became(one) for one in closed}
 
     def _settled(self) -> datetime:
         """The market instant up to which what closed should be stored."""

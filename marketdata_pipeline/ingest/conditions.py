@@ -5,16 +5,18 @@ but for the closes that money is reckoned by.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from marketdata_pipeline.alerts.kinds import KINDS
 from marketdata_pipeline.domain.alert import Condition, Severity
+from marketdata_pipeline.domain.incident import Ending, Incident, IncidentKind
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.governor.failing import Failing, Failure
 from marketdata_pipeline.ingest.at_risk import AtRisk
 from marketdata_pipeline.store.overdue import Overdue
-from marketdata_pipeline.store.troubles import FailingRule, Held, Incident
+from marketdata_pipeline.store.troubles import FailingRule, Held
 
 _NAMED = 5
 _SESSIONS = 5
@@ -83,28 +85,32 @@ def of_late(
     )
 
 
+def incident_key(one: Incident) -> str:
+    """The key of an incident's alert: it may turn out to be of another kind than it began."""
+    return f"incident:{one.id}"
+
+
 def of_incident(one: Incident, money: float) -> Condition:
     """An incident that is open; a question is put to the person."""
-    dates = ", ".join(one.sessions[:_SESSIONS])
+    dates = ", ".join(map(str, one.sessions[:_SESSIONS]))
     more = len(one.sessions) - _SESSIONS
     dates += f" and {more} more" if more > 0 else ""
-    if one.kind == "question":
+    if one.kind is IncidentKind.QUESTION:
         title = f"was {one.calendar} closed on {dates}?"
     else:
         title = f"{one.calendar}: {one.affected:,} of {one.expected:,} series lack {dates}"
-    return condition(
-        one.kind, title, one.detail, of=one.id, weight=money * max(1, len(one.sessions))
-    )
+    found = condition(one.kind.value, title, one.detail, weight=money * max(1, len(one.sessions)))
+    return replace(found, key=incident_key(one))
 
 
 def became(one: Incident) -> str:
     """What came of an incident that is closed."""
     match one.outcome:
-        case "healed":
+        case Ending.HEALED:
             return "healed: the bars are there now"
-        case "closed_market":
+        case Ending.CLOSED_MARKET:
             return f"{one.calendar} was closed"
-        case "given_up":
+        case Ending.GIVEN_UP:
             return f"given up: {_many(one.lacking, 'series', 'series')} still lack it"
     return ""
 

@@ -84,7 +84,7 @@ def change(connection: Connection, changed: Sequence[Worth], now: datetime) -> N
     for one in changed:
         again = {"attempts": 0, "retry_at": at} if one.again else {}
         row = update(alerts).where(_ROW.id == one.id, _ROW.ended_at.is_(None))
-        connection.execute(row.values(**_told(one.now), seen_at=at, **again))
+        connection.execute(row.values(**_told(one.now), kind=one.now.kind, seen_at=at, **again))
 
 
 def end(connection: Connection, ended: Sequence[Ended], now: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from marketdata_pipeline.database.dialect import is_postgres
+from marketdata_pipeline.database.dialect import is_postgres, one_of_ids
 from marketdata_pipeline.database.doubting import closures, incidents
 from marketdata_pipeline.domain.incident import (
     Ending,
@@ -43,6 +43,12 @@ def open_ones(connection: Connection) -> list[Incident]:
 def newest(connection: Connection, at_most: int) -> list[Incident]:
     """The newest ones, open or closed, newest first."""
     wanted = select(incidents).order_by(_ROW.id.desc()).limit(at_most)
+    return [_incident(row) for row in connection.execute(wanted)]
+
+
+def of_ids(connection: Connection, ids: Iterable[int]) -> list[Incident]:
+    """Those with these ids, open or closed."""
+    wanted = select(incidents).where(one_of_ids(connection, _ROW.id, ids)).order_by(_ROW.id)
     return [_incident(row) for row in connection.execute(wanted)]
 
 

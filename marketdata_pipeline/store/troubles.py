@@ -1,18 +1,17 @@
-"""What of the catalog a person may have to know of: failing rules, late series, incidents, queue.
+"""What of the catalog a person may have to know of: failing rules, late series, queue.
 
-Not here: what of it is an alert (ingest.alerting), the state of providers (governor). Bounded: of
-many series there is a count, the worst few, and those that portfolios hold.
+Not here: what of it is an alert (ingest.alerting), incidents, the state of providers (governor).
+Bounded: of many series there is a count, the worst few, and those that portfolios hold.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
-from marketdata_pipeline.database.dialect import one_of_ids
-from marketdata_pipeline.database.doubting import incidents, quarantine
+from marketdata_pipeline.database.doubting import quarantine
 from marketdata_pipeline.database.governing import requests
 from marketdata_pipeline.database.happening import backfill_queue, holdings
 from marketdata_pipeline.database.metadata import instruments, quality, tracked_instruments
@@ -43,28 +42,6 @@ class FailingRule:
     count: int
     worst: tuple[FailingSeries, ...]
     held: tuple[FailingSeries, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """A row of incidents; instants are market instants.
-
-    Attributes:
-        sessions: ISO dates.
-        outcome: healed, closed_market, given_up; None: it is open.
-    """
-
-    id: int
-    kind: str
-    calendar: str
-    sessions: tuple[str, ...]
-    affected: int
-    lacking: int
-    expected: int
-    detail: str
-    opened_at: datetime
-    closed_at: datetime | None
-    outcome: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +96,6 @@ def last_sign(connection: Connection) -> datetime | None:
     found = [connection.execute(one).scalar() for one in instants]
     known = [int(one) for one in found if one is not None]
     return from_micros(max(known)) if known else None
-
-
-def open_incidents(connection: Connection) -> list[Incident]:
-    """Those that are not closed; oldest first."""
-    found = select(incidents).where(incidents.c.closed_at.is_(None)).order_by(incidents.c.id)
-    return [_incident(row) for row in connection.execute(found.limit(_MOST))]
-
-
-def incidents_of(connection: Connection, ids: Collection[int]) -> list[Incident]:
-    """Those with these ids, closed or not."""
-    if not ids:
-        return []
-    found = select(incidents).where(one_of_ids(connection, incidents.c.id, ids))
-    return [_incident(row) for row in connection.execute(found)]
 
 
 def quarantined(connection: Connection) -> list[Held]:
@@ -191,24 +154,3 @@ def _of_rule(
 
 def _series(rows: Any) -> tuple[FailingSeries, ...]:
     return tuple(FailingSeries(Series.parse(row.key), row.score, row.detail) for row in rows)
-
-
-def _incident(row: Any) -> Incident:
-    return Incident(
-        id=row.id,
-        kind=row.kind,
-        calendar=row.calendar,
-        sessions=_sessions(row.sessions),
-        affected=row.affected,
-        lacking=row.lacking,
-        expected=row.expected,
-        detail=row.detail,
-        opened_at=from_micros(row.opened_at),
-        closed_at=None if row.closed_at is None else from_micros(row.closed_at),
-        outcome=row.outcome,
-    )
-
-
-def _sessions(text: str) -> tuple[str, ...]:
-    found: Sequence[str] = text.split(",")
-    return tuple(one for one in found if one)

@@ -14,13 +14,14 @@ from marketdata_pipeline.alerts.deciding import Policy, Quiet
 from marketdata_pipeline.alerts.kinds import KINDS
 from marketdata_pipeline.alerts.message import Message
 from marketdata_pipeline.alerts.sending import Delivery, Sender
-from marketdata_pipeline.database.doubting import alerts, quarantine
+from marketdata_pipeline.database.doubting import alerts, incidents, quarantine
 from marketdata_pipeline.database.engine import reading, writing
 from marketdata_pipeline.database.machine import Disk
 from marketdata_pipeline.domain.alert import Alert, Severity
 from marketdata_pipeline.domain.gate import Ending
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.ingest.alerting import Bounds
 from marketdata_pipeline.store.alerts import Alerts
 from marketdata_pipeline_tests.alerts.receiver import TOKEN, Receiver, receiving
 from marketdata_pipeline_tests.ingest.troubled import (
@@ -62,7 +63,7 @@ def test_a_trouble_is_told_once_and_once_that_it_is_over(
     assert it.look().begun == ()
     situation.begin(it)
     (key,) = it.look().told
-    assert key.partition(":")[0] == kind
+    assert key.partition(":")[0] == ("incident" if kind in {"outage", "question"} else kind)
     assert it.look().told == ()
     (title,) = it.receiver.titles
     severity = KINDS[kind].severity
@@ -383,6 +384,29 @@ def test_an_incidents_end_says_what_became_of_it(it: Troubled) -> None:
     it.look()
     assert it.receiver.titles == ["marketdata: 2 alerts", "marketdata: 2 over"]
     assert "given up: 400 series still lack it" in it.receiver.bodies[1]
+
+
+def test_a_question_that_turns_out_to_be_an_outage_is_one_alert(it: Troubled) -> None:
+    it.incident("question")
+    assert it.look().told == ("incident:1",)
+    it.change(incidents, kind="outage")
+    assert it.look().told == ()
+    assert [(one.kind, one.open) for one in _all(it)] == [("outage", True)]
+
+
+def test_series_that_are_late_by_an_incident_are_no_second_alert(it: Troubled) -> None:
+    SITUATIONS["late"].begin(it)
+    it.hold()
+    it.incident("outage")
+    assert it.look().begun == ("incident:1",)
+    it.change(incidents, calendar="XHKG")
+    assert it.look().begun == ("late",)
+
+
+def test_a_rule_that_is_off_is_no_alert(it: Troubled) -> None:
+    SITUATIONS["check"].begin(it)
+    off = replace(it.alerting, bounds=Bounds(off=frozenset({"completeness"})))
+    assert off.look().begun == ()
 
 
 def test_a_breaker_that_opened_a_moment_ago_is_no_alert(it: Troubled) -> None:
