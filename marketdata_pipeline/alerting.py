@@ -16,7 +16,8 @@ from marketdata_pipeline.database.machine import Disk, disk_of
 from marketdata_pipeline.domain.alert import Condition, Severity
 from marketdata_pipeline.governor.governor import Governor
 from marketdata_pipeline.ingest import conditions
-from marketdata_pipeline.ingest.alerting import Alerting, Bounds
+from marketdata_pipeline.ingest.alerting import Alerting
+from marketdata_pipeline.ingest.seeing import Bounds, Watch
 from marketdata_pipeline.reading.health.finding import Mark
 from marketdata_pipeline.reading.health.machine import judge_home_disk
 from marketdata_pipeline.store.bars import BarStore
@@ -24,13 +25,11 @@ from marketdata_pipeline.store.bars import BarStore
 
 def alerting_of(settings: Settings, home: Home) -> Alerting:
     """The alerts of a home, told as the settings say."""
-    return Alerting(
+    watch = Watch(
         engine=home.engine,
         clock=home.clock,
         store=BarStore(home.engine, home.bars, home.clock, grace=settings.file_grace),
         governor=Governor(home.engine, home.clock, settings.tuning),
-        sender=sender_of(settings),
-        policy=_policy(settings),
         bounds=Bounds(
             sessions=settings.alert_sessions,
             failed=settings.alert_failed,
@@ -40,6 +39,13 @@ def alerting_of(settings: Settings, home: Home) -> Alerting:
             off=frozenset(settings.quality_off),
         ),
         base=settings.base_currency,
+    )
+    return Alerting(
+        engine=home.engine,
+        clock=home.clock,
+        watch=watch,
+        sender=sender_of(settings),
+        policy=_policy(settings),
         disk=partial(_disk, home.folder),
     )
 

@@ -21,7 +21,7 @@ from marketdata_pipeline.domain.alert import Alert, Severity
 from marketdata_pipeline.domain.gate import Ending
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.ingest.alerting import Bounds
+from marketdata_pipeline.ingest.seeing import Bounds
 from marketdata_pipeline.store.alerts import Alerts
 from marketdata_pipeline_tests.alerts.receiver import TOKEN, Receiver, receiving
 from marketdata_pipeline_tests.ingest.troubled import (
@@ -405,8 +405,8 @@ def test_series_that_are_late_by_an_incident_are_no_second_alert(it: Troubled) -
 
 def test_a_rule_that_is_off_is_no_alert(it: Troubled) -> None:
     SITUATIONS["check"].begin(it)
-    off = replace(it.alerting, bounds=Bounds(off=frozenset({"completeness"})))
-    assert off.look().begun == ()
+    it.bounds = Bounds(off=frozenset({"completeness"}))
+    assert it.look().begun == ()
 
 
 def test_a_breaker_that_opened_a_moment_ago_is_no_alert(it: Troubled) -> None:

@@ -34,6 +34,7 @@ from marketdata_pipeline.governor.log import record
 from marketdata_pipeline.ingest import conditions
 from marketdata_pipeline.ingest.alerting import Alerting, Look, Outside
 from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.ingest.seeing import Bounds, Watch
 from marketdata_pipeline.store import holdings, identity
 from marketdata_pipeline.store.holdings import Holding
 from marketdata_pipeline.store.tracking import Tracked
@@ -69,6 +70,7 @@ class Troubled:
     receiver: Receiver
     policy: Policy = field(default_factory=Policy)
     base: str | None = None
+    bounds: Bounds = field(default_factory=Bounds)
     disk: Disk = EMPTY
     outside: list[Condition] = field(default_factory=list)
     urls: list[str] | None = None
@@ -76,14 +78,14 @@ class Troubled:
     @property
     def alerting(self) -> Alerting:
         engine, clock = self.world.home.engine, self.world.clock
+        governor = Governor(engine, clock)
+        watch = Watch(engine, clock, self.world.store, governor, self.bounds, self.base)
         return Alerting(
             engine,
             clock,
-            self.world.store,
-            Governor(engine, clock),
+            watch,
             Sender([self.receiver.url] if self.urls is None else self.urls),
             self.policy,
-            base=self.base,
             disk=lambda: disk_trouble(self.world.home.folder, self.disk),
         )
 
