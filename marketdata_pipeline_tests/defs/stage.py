@@ -23,6 +23,7 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Severity
 from marketdata_pipeline.domain.tiers import Wishes
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import Unavailable, UnknownSymbol
@@ -33,6 +34,7 @@ from marketdata_pipeline.ingest.track import Keeping, track
 from marketdata_pipeline.orchestrator import INSTRUMENTS
 from marketdata_pipeline.store.compact import Compactor
 from marketdata_pipeline.store.gc import Collector
+from marketdata_pipeline.store.reports import Reports
 from marketdata_pipeline.store.verify import Verifier
 from marketdata_pipeline_tests.ingest.world import USUAL, TruthProvider, World, days, walk
 
@@ -56,6 +58,7 @@ class Stage:
     raising: bool = False
     wishes: Wishes = Wishes()  # noqa: RUF009 - frozen
     turns: Sequence[Turns] = ()
+    severity: Severity = Severity()  # noqa: RUF009 - frozen
 
     @property
     def queue(self) -> Queue:
@@ -94,11 +97,15 @@ class Stage:
                 verifier=Verifier(*where),
                 prune_requests=partial(prune, world.home.engine, world.clock),
                 dagster_retention=self.dagster_retention,
+                prune_reports=partial(
+                    Reports(world.home.engine, world.clock).prune, timedelta(days=90)
+                ),
             ),
             queue=self.queue,
             events=self.events,
             wishes=self.wishes,
             turns=lambda: self.turns,
+            severity=self.severity,
         )
 
     def job(self) -> dg.JobDefinition:

@@ -1,6 +1,8 @@
 """Asset checks: a verdict over every series, which can fail."""
 
+from base64 import b64decode
 from datetime import timedelta
+from xml.etree import ElementTree as ET
 
 import dagster as dg
 import pandas as pd
@@ -13,9 +15,10 @@ from marketdata_pipeline.defs.checks import check_specs
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.thresholds import Severity
 from marketdata_pipeline.domain.verdict import Verdict
 from marketdata_pipeline.quality.rules import RULES
-from marketdata_pipeline.store.write import Fetch, FetchKind, Write
+from marketdata_pipeline.store.write import Fetch, FetchKind, State, Write
 from marketdata_pipeline_tests.defs.stage import Choosy, Stage, checks, failure, worst
 from marketdata_pipeline_tests.ingest.world import day, days, walk
 
@@ -36,7 +39,16 @@ def _store(stage: Stage, bars: pd.DataFrame) -> None:
         fetched_at=now,
     )
     version = stage.world.store.versions([AAPL])[AAPL]
-    stage.world.store.commit(Write(AAPL, fetch, bars), expected_version=version)
+    write = Write(AAPL, fetch, bars, state=State.FINAL, reason="a faulty writer")
+    stage.world.store.commit(write, expected_version=version)
+
+
+def spoil(stage: Stage, label: str) -> None:
+    """A stored, final bar of AAPL whose high is below its low."""
+    at = day(label)
+    within = TimeRange(at, at + timedelta(days=1))
+    bar = stage.world.store.read(AAPL, within)
+    _store(stage, bar.assign(high=bar["low"] - 1))
 
 
 def test_each_rule_is_a_check_that_says_what_it_looks_at() -> None:
@@ -165,3 +177,62 @@ def test_the_table_of_the_worst_ends_after_twenty(stage: Stage) -> None:
 
 def _failed() -> Verdict:
     return Verdict(passed=False, score=0.0, detail="bad")
+
+
+def test_few_failing_series_are_a_warning_and_many_an_error(stage: Stage) -> None:
+    for number in range(12):
+        stage.track(f"A{number}")
+        stage.world.verdicts.put(Series.parse(f"A{number}|1d"), {"freshness": _good()})
+    stage.world.verdicts.put(Series.parse("A3|1d"), {"spikes": _failed()})
+    for number in range(11):
+        stage.world.verdicts.put(Series.parse(f"A{number}|1d"), {"gaps": _good()})
+    stage.world.verdicts.put(Series.parse("A11|1d"), {"gaps": _failed()})
+    found = checks(stage.by_key("AAPL|1d"))
+    assert found["gaps"].severity is dg.AssetCheckSeverity.WARN, "1 of 13"
+    assert found["spikes"].severity is dg.AssetCheckSeverity.ERROR, "1 of 2"
+    stage.severity = Severity(score=0.5)
+    assert checks(stage.by_key("AAPL|1d"))["gaps"].severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_a_failing_check_shows_its_scores_in_a_small_picture(stage: Stage) -> None:
+    stage.by_key("AAPL|1d")
+    stage.world.verdicts.put(AAPL, {"spikes": Verdict(passed=False, score=0.34, detail="bad")})
+    found = checks(stage.by_key("MSFT|1d"))
+    picture = str(found["spikes"].metadata["scores"].value)
+    assert len(picture) < 10_000
+    svg = b64decode(picture.partition("base64,")[2].rstrip(")")).decode()
+    title = next(iter(ET.fromstring(svg)))  # noqa: S314 - ours
+    assert title.text == "spikes: series by score"
+    assert svg.count("<rect") == 2
+    assert "scores" not in found["gaps"].metadata, "nothing fails there"
+
+
+def test_an_error_fails_the_run_only_where_checks_block(stage: Stage) -> None:
+    stage.by_key("AAPL|1d")
+    stage.world.verdicts.put(AAPL, {"spikes": _failed()})
+    assert stage.by_key("MSFT|1d").success
+    stage.severity = Severity(blocking=True)
+    result = stage.by_key("MSFT|1d")
+    assert str(failure(result).description).startswith("1 checks failed with an error, first: spik")
+    assert stage.materialized() == {"AAPL|1d", "MSFT|1d"}, "what was stored stays shown"
+    stage.severity = Severity(share=0.9, blocking=True)
+    assert stage.by_key("MSFT|1d").success, "a warning blocks nothing"
+
+
+def test_the_first_check_tells_how_the_batch_of_the_run_stands(
+    stage: Stage, provider: Choosy
+) -> None:
+    provider.truth = {
+        **provider.truth,
+        AAPL: walk(AAPL, days("2023-06-01", "2024-03-16")),
+    }
+    found = checks(stage.by_config("AAPL|1d", "MSFT|1d"))["bars_contract"].metadata
+    assert found["run_valid"].value is False
+    assert found["run_series_valid"].value == "1 of 2"
+    assert 0 < float(str(found["run_lowest_score"].value)) < 1
+    assert "| AAPL&#124;1d |" in str(found["run_worst"].value)
+    assert "completeness" in str(found["run_worst"].value)
+
+
+def _good() -> Verdict:
+    return Verdict(passed=True, score=1.0, detail="good")
