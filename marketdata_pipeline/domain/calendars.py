@@ -12,7 +12,14 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from marketdata_pipeline.domain.closures import Closure, Edits, around_of, edits_of, in_force_on
+from marketdata_pipeline.domain.closures import (
+    Closure,
+    Edits,
+    Said,
+    around_of,
+    edits_of,
+    in_force_on,
+)
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.schedules import (
@@ -24,7 +31,7 @@ from marketdata_pipeline.domain.schedules import (
 )
 from marketdata_pipeline.domain.sessions import DAY, WEEK, Days, Micros, Segments, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.domain.venues import CME, CRYPTO, FX, Venue
+from marketdata_pipeline.domain.venues import BY_CALENDAR, CME, CRYPTO, FX, Venue
 
 _LONGEST_CLOSURE = timedelta(days=60)
 """Athens was closed from 2015-06-29 to 2015-07-31; the week before it began a week earlier."""
@@ -205,22 +212,12 @@ class FxCalendar(Calendar):
 
 def calendar_of(instrument: Instrument) -> Calendar:
     """The calendar that an instrument follows, with the closures that are in force."""
-    venue = _venue_of(instrument)
-    return _calendar(venue, in_force_on(venue.calendar))
+    name = _name_of(instrument.key)
+    return _calendar(name, in_force_on(name))
 
 
 def calendar_with(venue: Venue, closures: tuple[Closure, ...] = ()) -> Calendar:
     """The calendar of a venue as it would be with these closures of it, sorted by session."""
-    return _calendar(venue, closures)
-
-
-@lru_cache(maxsize=8192)
-def _venue_of(instrument: Instrument) -> Venue:
-    return instrument.venue
-
-
-@lru_cache(maxsize=256)
-def _calendar(venue: Venue, closures: tuple[Closure, ...]) -> Calendar:
     match venue.calendar:
         case CRYPTO.calendar:
             return CryptoCalendar(venue.zone, closures)
@@ -230,3 +227,13 @@ def _calendar(venue: Venue, closures: tuple[Closure, ...]) -> Calendar:
             return CmeCalendar(venue.zone, closures)
         case name:
             return ExchangeCalendar(name, venue.zone, closures)
+
+
+@lru_cache(maxsize=16_384)
+def _name_of(key: str) -> str:
+    return Instrument(key).venue.calendar
+
+
+@lru_cache(maxsize=256)
+def _calendar(name: str, said: Said) -> Calendar:
+    return calendar_with(BY_CALENDAR[name], said.rows)

@@ -67,18 +67,28 @@ class Closures:
         return Closures(tuple(one for one in self.rows if (one.calendar, one.session) != told))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What is said of one calendar, sorted by session; one of a table is itself only."""
+
+    rows: tuple[Closure, ...] = ()
+
+
+_NOTHING = Said()
+
+
 class _InForce:
     """Where the table lies; it is replaced as a whole, never changed."""
 
     def __init__(self) -> None:
         self.table = Closures()
-        self.by_calendar: dict[str, tuple[Closure, ...]] = {}
+        self.by_calendar: dict[str, Said] = {}
 
     def put(self, table: Closures) -> None:
         if table != self.table:
             self.table = table
             names = {one.calendar for one in table.rows}
-            self.by_calendar = {name: table.on(name) for name in names}
+            self.by_calendar = {name: Said(table.on(name)) for name in names}
 
 
 _IN_FORCE = _InForce()
@@ -94,9 +104,9 @@ def in_force() -> Closures:
     return _IN_FORCE.table
 
 
-def in_force_on(calendar: str) -> tuple[Closure, ...]:
-    """What is said of single days of one calendar."""
-    return _IN_FORCE.by_calendar.get(calendar, ())
+def in_force_on(calendar: str) -> Said:
+    """What is said of single days of one calendar: the same object until it changes."""
+    return _IN_FORCE.by_calendar.get(calendar, _NOTHING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,3 +40,9 @@ def test_each_quote_currency_is_in_the_grammar(currency: str) -> None:
 
 def test_no_stock_suffix_is_a_futures_market() -> None:
     assert not venues.FUTURES_SUFFIXES & set(venues.BY_SUFFIX)
+
+
+def test_venues_that_share_a_calendar_share_its_zone() -> None:
+    every = (*venues.BY_SUFFIX.values(), *venues.BY_INDEX.values(), venues.US, venues.CRYPTO,
+             venues.FX, venues.CME)  # fmt: skip
+    assert all(venues.BY_CALENDAR[one.calendar].zone == one.zone for one in every)
