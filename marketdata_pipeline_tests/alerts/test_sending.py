@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from marketdata_pipeline import logs
 from marketdata_pipeline.alerts.message import Message
 from marketdata_pipeline.alerts.sending import Delivery, Sender
 from marketdata_pipeline.domain.alert import Severity
@@ -58,6 +59,16 @@ def test_no_secret_of_a_url_is_shown_or_logged(
     assert len(found.failed) == 2
     assert TOKEN not in str(found)
     assert TOKEN not in caplog.text
+
+
+def test_a_secret_that_a_message_holds_is_not_sent(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_secrets", set())
+    logs.redact(["hunter22"])
+    Sender([receiver.url]).send(Message("is hunter22", "said hunter22", None))
+    (found,) = receiver.messages
+    assert (found["title"], found["message"]) == ("is ***", "said ***")
 
 
 @pytest.mark.parametrize("url", [f"nope://{TOKEN}/x", f"tgram://{TOKEN}", "slack://x"])

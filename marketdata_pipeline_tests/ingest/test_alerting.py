@@ -16,11 +16,15 @@ from marketdata_pipeline.alerts.message import Message
 from marketdata_pipeline.alerts.sending import Delivery, Sender
 from marketdata_pipeline.database.doubting import alerts, incidents, quarantine
 from marketdata_pipeline.database.engine import reading, writing
+from marketdata_pipeline.database.happening import backfill_queue
 from marketdata_pipeline.database.machine import Disk
 from marketdata_pipeline.domain.alert import Alert, Severity
 from marketdata_pipeline.domain.gate import Ending
+from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.ingest.queue import Queue
 from marketdata_pipeline.ingest.seeing import Bounds
 from marketdata_pipeline.store.alerts import Alerts
 from marketdata_pipeline_tests.alerts.receiver import TOKEN, Receiver, receiving
@@ -406,6 +410,35 @@ def test_series_that_are_late_by_an_incident_are_no_second_alert(it: Troubled) -
 def test_a_rule_that_is_off_is_no_alert(it: Troubled) -> None:
     SITUATIONS["check"].begin(it)
     it.bounds = Bounds(off=frozenset({"completeness"}))
+    assert it.look().begun == ()
+
+
+def test_an_incident_weighs_what_is_held_of_its_calendar_times_its_sessions(it: Troubled) -> None:
+    it.fill()
+    it.hold(quantity=2.0)
+    it.incident("outage")
+    it.look()
+    close = float(it.world.store.tail(AAPL, 1)["close"].iloc[0])
+    assert [one.weight for one in _all(it)] == [pytest.approx(2 * 2 * close)]
+
+
+def test_ten_failed_backfills_are_not_more_than_ten(it: Troubled) -> None:
+    queue = Queue(it.world.home.engine, it.world.clock)
+    for number in range(10):
+        queue.enqueue(Instrument(f"I{number}"), [Timeframe.D1])
+    it.change(backfill_queue, status="failed")
+    assert it.look().begun == ()
+
+
+def test_a_backfill_that_is_not_due_yet_does_not_wait(it: Troubled) -> None:
+    Queue(it.world.home.engine, it.world.clock).enqueue(AAPL.instrument, [Timeframe.D1])
+    it.change(backfill_queue, retry_after=it.ago(-MINUTE), created_at=it.ago(timedelta(days=3)))
+    assert it.look().begun == ()
+
+
+def test_an_old_verdict_on_freshness_is_no_alert(it: Troubled) -> None:
+    it.track()
+    it.judge(BAD, rule="freshness")
     assert it.look().begun == ()
 
 
