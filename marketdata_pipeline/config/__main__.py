@@ -21,8 +21,8 @@ A value is looked for in this order, and the first one found counts:
 3. `marketdata.toml` in the working directory (`log_level = "debug"`),
 4. the default.
 
-An empty value counts as absent. An unknown key is an error, so that a slip of the pen does not go
-unnoticed. A secret may also come from a file: `MARKETDATA_DATABASE_URL_FILE` holds its path.
+An empty value counts as absent. An unknown key is an error, so that a slip of the pen does not go \
+unnoticed. A secret may also come from a file: `MARKETDATA_DATABASE_URL_FILE` holds its path. \
 Secrets are shown in no log line and no error.
 
 | key | default | allowed |
@@ -32,29 +32,29 @@ Secrets are shown in no log line and no error.
 _KEYS = """
 ## Keys of providers
 
-A provider that needs a key says under which name; one without a key is not asked, and a warning
-says which variable to set. For `FMP_API_KEY` these are looked for, in the environment and then in
+A provider that needs a key says under which name; one without a key is not asked, and a warning \
+says which variable to set. For `FMP_API_KEY` these are looked for, in the environment and then in \
 `.env`, not in `marketdata.toml`:
 
-- `FMP_API_KEY`, `FMP_API_KEY_2` ... `FMP_API_KEY_9`; gaps are fine. Each key has the provider's
-  limits to itself, they are used in turn, and one that is refused is set aside for as long as
-  `MARKETDATA_BREAKER_OPEN` says while the others go on.
-- the same with `_FILE` at the end: the path of a file that holds the key. A variable and its file
-  at once are an error.
-- where `MARKETDATA_ENVIRONMENT` is `staging`, `FMP_API_KEY_STAGING`, `FMP_API_KEY_STAGING_2` and so
-  on instead, and none of the others: a trial does not use up what production is allowed.
+- `FMP_API_KEY`, `FMP_API_KEY_2` ... `FMP_API_KEY_9`; gaps are fine. Each key has the provider's \
+limits to itself, they are used in turn, and one that is refused is set aside for as long as \
+`MARKETDATA_BREAKER_OPEN` says while the others go on.
+- the same with `_FILE` at the end: the path of a file that holds the key. A variable and its file \
+at once are an error.
+- where `MARKETDATA_ENVIRONMENT` is `staging`, `FMP_API_KEY_STAGING`, `FMP_API_KEY_STAGING_2` and \
+so on instead, and none of the others: a trial does not use up what production is allowed.
 
-The same key twice is an error, since its quota would count twice. `marketdata doctor` lists the
-names of all keys, `marketdata providers` how each one stands; each request is logged with the name
-of its key. A key's value is stored and shown nowhere. A home that replays needs no key and sends
-none.
+The same key twice is an error, since its quota would count twice. `marketdata doctor` lists the \
+names of all keys, `marketdata providers` how each one stands; each request is logged with the \
+name of its key. A key's value is stored and shown nowhere. A home that replays needs no key and \
+sends none.
 """
 
 
 _ALIASES = """
 ## Names of an older system
 
-These still work, in the environment and in `.env`, with a warning. Where the name of today is set
+These still work, in the environment and in `.env`, with a warning. Where the name of today is set \
 anywhere, the old one is passed over.
 
 | old name | name of today |
