@@ -26,7 +26,7 @@ class QualityConfig(dg.Config):
     instruments: list[str] = []
 
 
-@dg.op
+@dg.op(out=dg.Out(dg.Nothing))
 def judge_everything(
     context: dg.OpExecutionContext,
     config: QualityConfig,

@@ -1,6 +1,7 @@
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata_pipeline.domain import bars as contract
+from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.reading.candles import (
     DOWN,
     UP,
@@ -206,3 +208,20 @@ def test_ticks_are_round_prices(low: float, high: float, most: int, spelled: lis
 def test_dates_are_marked_where_a_period_starts(step: int, count: int, marks: list[str]) -> None:
     labels = NEW_YEAR + step * np.arange(count)
     assert [text for _, text in date_marks(labels, 9)] == marks
+
+
+def test_marked_ranges_are_bands_behind_their_bars_and_a_gap_is_a_line() -> None:
+    bars = walk(40).drop(walk(40).index[20:25])
+    plain = candles_svg(bars, title="x")
+    first, gap = bars.index[10].to_pydatetime(), walk(40).index[20].to_pydatetime()
+    marks = [
+        TimeRange(first, first + timedelta(days=2)),
+        TimeRange(gap, gap + timedelta(days=5)),
+        TimeRange(first - timedelta(days=900), first - timedelta(days=800)),
+    ]
+    marked = candles_svg(bars, title="x", marks=marks)
+    (band,) = re.findall(r'<path d="([^"]*)" fill="[^"]*" fill-opacity', marked)
+    widths = [int(one) for one in re.findall(r"h(\d+)V", band)]
+    assert len(widths) == 2, "what lies before the picture is not in it"
+    assert widths[0] > 5 * widths[1]
+    assert marked.replace(f'<path d="{band}" fill="{DOWN}" fill-opacity=".28"/>', "") == plain
