@@ -30,24 +30,7 @@ Secrets are shown in no log line and no error.
 """
 
 _KEYS = """
-## Keys of providers
-
-A provider that needs a key says under which name; one without a key is not asked, and a warning \
-says which variable to set. For `FMP_API_KEY` these are looked for, in the environment and then in \
-`.env`, not in `marketdata.toml`:
-
-- `FMP_API_KEY`, `FMP_API_KEY_2` ... `FMP_API_KEY_9`; gaps are fine. Each key has the provider's \
-limits to itself, they are used in turn, and one that is refused is set aside for as long as \
-`MARKETDATA_BREAKER_OPEN` says while the others go on.
-- the same with `_FILE` at the end: the path of a file that holds the key. A variable and its file \
-at once are an error.
-- where `MARKETDATA_ENVIRONMENT` is `staging`, `FMP_API_KEY_STAGING`, `FMP_API_KEY_STAGING_2` and \
-so on instead, and none of the others: a trial does not use up what production is allowed.
-
-The same key twice is an error, since its quota would count twice. `marketdata doctor` lists the \
-names of all keys, `marketdata providers` how each one stands; each request is logged with the \
-name of its key. A key's value is stored and shown nowhere. A home that replays needs no key and \
-sends none.
+Keys of providers are no settings: [provider-keys.md](provider-keys.md).
 """
 
 
