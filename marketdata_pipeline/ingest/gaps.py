@@ -11,12 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
 from typing import Final
 
+from sqlalchemy import Connection
+
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.errand import Priority
-from marketdata_pipeline.domain.hole import answered_where, beyond_depth, is_due
+from marketdata_pipeline.domain.hole import answered_where, beyond_depth
 from marketdata_pipeline.domain.incident import Incident
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, span, subtract
@@ -28,15 +30,17 @@ from marketdata_pipeline.store import backfills, gaps
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
-from marketdata_pipeline.store.gaps import DueHoles
+from marketdata_pipeline.store.gaps import Alike, DueHoles
 from marketdata_pipeline.store.tracking import Tracking
 
 _SOON: Final = timedelta(days=2)
 """What the provider serves no more by then goes first."""
 _GIVEN_UP: Final = timedelta(days=1)
 """So long the queue is not asked again for what it gave up."""
-_MOST: Final = 2000
-"""Instruments put into the queue by one look: a look takes a second at most."""
+_MOST: Final = 10_000
+"""Series that one look puts into the queue; the rest is still due at the next."""
+_AT_ONCE: Final = 200
+"""Series whose coverage one look changes: the catalog is not held for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +82,25 @@ class Gaps:
         clock = self.queue.clock
         seen = Incidents(self.queue.engine, clock).look()
         now = clock.market_now()
-        self._forget(now)
-        wanted = self._free(wanted_of(self._due(now), self._nearly_lost(now)))[:_MOST]
+        wanted = self._free(wanted_of(self._due(now), self._nearly_lost(now)))
         if wanted:
             self.queue.enqueue_all(wanted)
         return Brought(tuple(wanted), tuple(seen))
 
-    def _forget(self, now: datetime) -> None:
-        """Holes that are served no more become out of depth."""
-        for depth in {one.depth for one in Timeframe if one.depth is not None}:
-            frames = [one for one in Timeframe if one.depth == depth]
-            edge = depth_edge(now, depth)
-            with reading(self.queue.engine) as connection:
-                found = gaps.beyond(connection, frames, edge)
-            self._change(found, partial(_beyond, edge))
-
-    def _change(self, series: Iterable[Series], moved: "_Moved") -> None:
-        for one in series:
-            changed = partial(gaps.change, series=one, moved=partial(moved, one))
-            retry.write(self.queue.engine, self.queue.clock, changed)
+    def _change(self, series: Sequence[Series], moved: "_Moved") -> None:
+        if series:
+            change = partial(_changed, series=series, moved=moved)
+            retry.write(self.queue.engine, self.queue.clock, change)
 
     def _due(self, now: datetime) -> list[DueHoles]:
-        """Without holes in which nothing is expected any more: those are answered.
-
-        A newer calendar may know of a holiday.
-        """
+        """What is due, once it is settled which holes are none any more."""
         with reading(self.queue.engine) as connection:
-            due = gaps.due(connection, now)
-        coverage = self.store.coverage(one.series for one in due)
-        idle = [
-            one.series
-            for one in due
-            if any(
-                is_due(hole, now) and not _expects(one.series, hole.within)
-                for hole in coverage[one.series].holes()
-            )
-        ]
-        if not idle:
-            return due
-        self._change(idle, _answered)
+            alike = gaps.due_alike(connection, now)
+            over = [one for one in alike if _is_over(one, now)][:_AT_ONCE]
+            found = {each for one in over for each in gaps.having(connection, one)}
+        self._change(sorted(found, key=str)[:_AT_ONCE], partial(_settled, now))
         with reading(self.queue.engine) as connection:
-            return gaps.due(connection, now)
+            return gaps.due(connection, now, _MOST)
 
     def _nearly_lost(self, now: datetime) -> list[DueHoles]:
         """What was never asked for of what a provider serves for two days yet."""
@@ -191,12 +173,26 @@ def _never_asked(
     return [] if kept is None else subtract([kept], [one.within for one in coverage.spans])
 
 
-def _beyond(edge: datetime, _: Series, known: Coverage) -> Coverage:
-    return beyond_depth(known, edge)
+def _changed(connection: Connection, series: Iterable[Series], moved: _Moved) -> None:
+    for one in series:
+        gaps.change(connection, one, partial(moved, one))
 
 
-def _answered(series: Series, known: Coverage) -> Coverage:
-    return answered_where(known, lambda within: not _expects(series, within))
+def _is_over(one: Alike, now: datetime) -> bool:
+    """Whether a hole is none any more: the provider forgot it, or no bar is expected in it."""
+    depth = one.timeframe.depth
+    gone = depth is not None and one.within.start < depth_edge(now, depth)
+    return gone or not _expects(Series(one.instrument, one.timeframe), one.within)
+
+
+def _settled(now: datetime, series: Series, known: Coverage) -> Coverage:
+    """Holes beyond the depth are out of it; where nothing is expected any more is answered.
+
+    A newer calendar may know of a holiday.
+    """
+    depth = series.timeframe.depth
+    reached = known if depth is None else beyond_depth(known, depth_edge(now, depth))
+    return answered_where(reached, lambda within: not _expects(series, within))
 
 
 def _expects(series: Series, within: TimeRange) -> bool:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 
 from sqlalchemy import Connection, Engine
@@ -21,7 +21,7 @@ from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.incident import LEAST, PATIENCE, Incident, IncidentKind, Move, Seen
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.store import gaps, incidents
@@ -78,6 +78,9 @@ def candidates(found: Iterable[Alike], alone: Mapping[str, Collection[date]]) ->
 @lru_cache(maxsize=4096)
 def _sessions(calendar: Calendar, timeframe: Timeframe, within: TimeRange) -> tuple[date, ...]:
     return tuple(rules.sessions_in(calendar, timeframe, within))
+
+
+_Whole = Mapping[int, set[date]]
 
 
 @dataclass(slots=True, eq=False)
@@ -140,7 +143,7 @@ class _Look:
         return next(chain(near, alike), len(mine))
 
     def _who(self, calendar: str, sessions: Collection[date]) -> set[int]:
-        return {one.series_id for one in self._lacking(calendar, sessions)}
+        return set(self._whole(calendar, self._lacking(calendar, sessions), sessions))
 
     def _described(self, incident: Incident) -> Incident:
         """With how many series were asked, and whether any has one of the sessions."""
@@ -162,75 +165,85 @@ class _Look:
         return self._calendars[name]
 
     def _lacking(self, calendar: str, sessions: Collection[date]) -> list[Lacking]:
-        """The holes that hold one of the sessions whole."""
-        found = gaps.lacking(self.connection, calendar, self._ranges(calendar, sessions))
-        return [one for one in found if self._of(one, sessions)]
+        """The holes that overlap one of the sessions."""
+        return gaps.lacking(self.connection, calendar, self._ranges(calendar, sessions))
 
-    def _of(self, one: Lacking, sessions: Collection[date]) -> set[date]:
-        calendar = self._calendar(one.series.instrument.venue.calendar)
-        theirs = _sessions(calendar, one.series.timeframe, one.hole.within)
-        return set(theirs).intersection(sessions)
+    def _whole(self, calendar: str, holes: Iterable[Lacking], sessions: Collection[date]) -> _Whole:
+        """By series the sessions that it lacks whole; of those that are fetched."""
+        known, found = self._calendar(calendar), dict[tuple[str, int, int], set[date]]()
+        lacking: dict[int, set[date]] = defaultdict(set)
+        for one in holes:
+            kind = one.timeframe, one.start, one.end
+            if kind not in found:
+                frame = Timeframe.parse(one.timeframe)
+                within = TimeRange(from_micros(one.start), from_micros(one.end))
+                theirs = () if frame.derived else _sessions(known, frame, within)
+                found[kind] = set(theirs).intersection(sessions)
+            if found[kind]:
+                lacking[one.series_id] |= found[kind]
+        return lacking
 
     def _moved(self, incident: Incident, closed: set[date]) -> Incident:
         holes = self._lacking(incident.calendar, incident.sessions)
-        seen = self._seen(incident, holes, closed=closed.issuperset(incident.sessions))
+        whole = self._whole(incident.calendar, holes, incident.sessions)
+        seen = self._seen(incident, holes, whole, closed=closed.issuperset(incident.sessions))
         then, move = rules.after(incident, seen, self.now)
         if move in {Move.PROBE, Move.RELEASE}:
             then = self._described(then)
         then = replace(then, detail=rules.told(then))
-        self._move(then, move, holes)
+        self._move(then, move, holes, whole)
         if then == incident:
             return incident
         if then.status is not incident.status or not incident.id:
             _log.info("incident", calendar=then.calendar, status=str(then.status), told=then.detail)
         return incidents.put(self.connection, then)
 
-    def _seen(self, incident: Incident, holes: Sequence[Lacking], *, closed: bool) -> Seen:
-        sessions: dict[int, set[date]] = defaultdict(set)
-        parked, old, asked = set[int](), set[int](), set[int]()
-        for one in holes:
-            sessions[one.series_id] |= self._of(one, incident.sessions)
-            again, since = one.hole.recheck_at or self.now, one.hole.since
-            if since is None or since <= incident.changed_at:
+    def _seen(
+        self, incident: Incident, holes: Iterable[Lacking], whole: _Whole, *, closed: bool
+    ) -> Seen:
+        now, changed = to_micros(self.now), to_micros(incident.changed_at)
+        until = to_micros(incident.parked_until)
+        parked, old, asked, waiting = set[int](), set[int](), set[int](), False
+        for one in (one for one in holes if one.series_id in whole):
+            if one.since is None or one.since <= changed:
                 old.add(one.series_id)
-            if again >= incident.parked_until:
+            if one.recheck_at >= until:
                 parked.add(one.series_id)
-            elif again > self.now:
+            elif one.recheck_at > now:
                 asked.add(one.series_id)
-        most = max((len(sessions[one]) for one in parked), default=0)
-        return Seen(
-            lacking=len(sessions),
-            known=len(old),
-            came_in_part=any(len(sessions[one]) < most for one in asked & old),
-            waiting=any((one.hole.recheck_at or self.now) <= self.now for one in holes),
-            closed=closed,
-        )
+            waiting |= one.recheck_at <= now
+        most = max((len(whole[one]) for one in parked), default=0)
+        part = any(len(whole[one]) < most for one in asked & old)
+        return Seen(len(whole), len(old), part, waiting, closed)
 
-    def _move(self, incident: Incident, move: Move, holes: Sequence[Lacking]) -> None:
+    def _move(
+        self, incident: Incident, move: Move, holes: Sequence[Lacking], whole: _Whole
+    ) -> None:
         """Set when the holes are asked for again."""
         if move is Move.LEAVE:
             return
-        at = self.now if move is Move.RELEASE else incident.parked_until
-        probed = self._probed(incident, holes) if move is Move.PROBE else set()
-        waiting = {one.series_id for one in holes if (one.hole.recheck_at or self.now) <= self.now}
-        # A probe that was not answered yet stays due.
-        kept = probed | (waiting if incident.probed_at else set())
         ranges = self._ranges(incident.calendar, incident.sessions)
-        calendar, connection = incident.calendar, self.connection
-        keep = kept if move in {Move.PARK, Move.PROBE} else set()
-        gaps.retry_at(connection, calendar, ranges, at, but=keep)
+        move_to = partial(gaps.retry_at, self.connection, incident.calendar, ranges)
+        if move is Move.RELEASE:
+            move_to(self.now)
+            return
+        now = to_micros(self.now)
+        probed = self._probed(incident, holes, whole) if move is Move.PROBE else set()
+        # A probe that was not answered yet stays due.
+        due = {one.series_id for one in holes if one.recheck_at <= now}
+        kept = probed | (due if incident.probed_at else set())
+        until = to_micros(incident.parked_until)
+        if any(one.recheck_at != until and one.series_id not in kept for one in holes):
+            move_to(incident.parked_until, but=kept)
         if probed:
-            gaps.retry_at(connection, calendar, ranges, self.now, only=probed)
+            move_to(self.now, only=probed)
 
-    def _probed(self, incident: Incident, holes: Sequence[Lacking]) -> set[int]:
+    def _probed(self, incident: Incident, holes: Iterable[Lacking], whole: _Whole) -> set[int]:
         """A few series, held ones first, of those the ones that lack most sessions."""
-        sessions: dict[int, int] = defaultdict(int)
-        for one in holes:
-            sessions[one.series_id] += len(self._of(one, incident.sessions))
-        held = {one.series_id for one in holes if one.held}
+        held = {one.series_id for one in holes if one.holders}
         turn = int((self.now - incident.opened_at) / timedelta(minutes=1))
 
         def order(one: int) -> tuple[bool, int, int]:
-            return one not in held, -sessions[one], (one * 2_654_435_761 + turn * 97) % 2**32
+            return one not in held, -len(whole[one]), (one * 2_654_435_761 + turn * 97) % 2**32
 
-        return set(sorted(sessions, key=order)[: rules.PROBES])
+        return set(sorted(whole, key=order)[: rules.PROBES])

@@ -3,13 +3,14 @@
 Not here: the coverage of single series (bars, ledger), and what follows (ingest.gaps).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     FromClause,
     Select,
@@ -26,17 +27,20 @@ from marketdata_pipeline.database.dialect import one_of_ids
 from marketdata_pipeline.database.doubting import quarantine
 from marketdata_pipeline.database.metadata import coverage, instruments, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
-from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind
+from marketdata_pipeline.domain.coverage import Coverage, SpanKind
 from marketdata_pipeline.domain.incident import weeks_of
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.sessions import DAY
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.store import identity, ledger
 
 _SPAN = coverage.c
 _HOLE = _SPAN.kind == SpanKind.HOLE.value
+_LONGEST = 40 * DAY
+"""A hole over that is no part of an outage."""
 _KEPT = tracked_instruments.c.untracked_at.is_(None)
 
 
@@ -63,14 +67,19 @@ class Alike:
     series: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lacking:
-    """A hole of a tracked series; ``held``: a portfolio holds it."""
+class Lacking(NamedTuple):
+    """A hole of a tracked series, as it is kept; ``holders`` are portfolios that hold it.
+
+    Thousands are read at once, so it is a row and no more.
+    """
 
     series_id: int
-    series: Series
-    hole: Span
-    held: bool
+    timeframe: str
+    start: int
+    end: int
+    recheck_at: int
+    since: int | None
+    holders: int
 
 
 def _with_coverage() -> FromClause:
@@ -88,53 +97,83 @@ def _series() -> FromClause:
     )
 
 
-def due(connection: Connection, market_now: datetime) -> list[DueHoles]:
+def due(connection: Connection, market_now: datetime, at_most: int) -> list[DueHoles]:
     """The tracked series with holes that are due, those longest due first."""
     at = func.min(_SPAN.recheck_at)
     hull = func.min(_SPAN.start), func.max(_SPAN.end)
     columns = series_table.c.key, *hull, func.max(tracked_instruments.c.holders)
-    wanted = select(*columns).select_from(_with_coverage())
-    wanted = wanted.where(_HOLE, _SPAN.recheck_at <= to_micros(market_now))
+    wanted = select(*columns).select_from(_with_coverage()).where(_is_due(market_now))
     wanted = wanted.group_by(series_table.c.id, series_table.c.key).order_by(at, series_table.c.id)
     return [
         DueHoles(Series.parse(key), _range(start, end), held=bool(number))
-        for key, start, end, number in connection.execute(wanted)
+        for key, start, end, number in connection.execute(wanted.limit(at_most))
     ]
+
+
+def due_alike(connection: Connection, market_now: datetime) -> list[Alike]:
+    """The holes of tracked series that are due, by their range."""
+    return _alike(connection, _is_due(market_now))
+
+
+def having(connection: Connection, one: Alike) -> list[Series]:
+    """The series that have such a hole."""
+    wanted = select(series_table.c.key).select_from(_with_coverage())
+    wanted = wanted.where(
+        _HOLE,
+        instruments.c.venue == one.calendar,
+        series_table.c.timeframe == str(one.timeframe),
+        _SPAN.start == to_micros(one.within.start),
+        _SPAN.end == to_micros(one.within.end),
+    )
+    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
+
+
+def _is_due(market_now: datetime) -> ColumnElement[bool]:
+    return and_(_HOLE, _SPAN.recheck_at <= to_micros(market_now))
 
 
 def alike(connection: Connection, *, seen_after: datetime, seen_before: datetime) -> list[Alike]:
     """Holes of fetched series by their range, first seen between two market instants.
 
-    One whose first answer was not noted counts, too.
+    One whose first answer was not noted counts, too; one of many weeks does not.
     """
-    key = func.min(instruments.c.key)
-    group = instruments.c.venue, series_table.c.timeframe, _SPAN.start, _SPAN.end
     since = _SPAN.since.between(to_micros(seen_after), to_micros(seen_before))
-    wanted = select(*group, key, func.count()).select_from(_with_coverage())
-    wanted = wanted.where(
-        _HOLE,
-        or_(since, _SPAN.since.is_(None)),
-        series_table.c.timeframe.in_(_fetched()),
-    )
+    short = _SPAN.end - _SPAN.start <= _LONGEST
+    fetched = series_table.c.timeframe.in_(_fetched())
+    return _alike(connection, and_(_HOLE, or_(since, _SPAN.since.is_(None)), short, fetched))
+
+
+def _alike(connection: Connection, such: ColumnElement[bool]) -> list[Alike]:
+    group = instruments.c.venue, series_table.c.timeframe, _SPAN.start, _SPAN.end
+    columns = *group, func.min(instruments.c.key), func.count()
+    wanted = select(*columns).select_from(_with_coverage()).where(such).group_by(*group)
     return [
         Alike(calendar, Timeframe.parse(frame), Instrument.parse(name), _range(start, end), count)
-        for calendar, frame, start, end, name, count in connection.execute(wanted.group_by(*group))
+        for calendar, frame, start, end, name, count in connection.execute(wanted)
     ]
 
 
 def lacking(connection: Connection, calendar: str, ranges: Sequence[TimeRange]) -> list[Lacking]:
-    """The holes of the calendar's fetched tracked series that overlap one of some ranges."""
-    columns = series_table.c.key, tracked_instruments.c.holders, coverage
-    wanted = select(*columns).select_from(_with_coverage())
-    both = [
-        and_(_SPAN.start < to_micros(one.end), _SPAN.end > to_micros(one.start)) for one in ranges
+    """The holes of the calendar's tracked series that overlap one of some ranges.
+
+    None of many weeks.
+    """
+    span = _SPAN["series_id", "start", "end", "recheck_at", "since"]
+    names = ("series_id", "timeframe", "start", "end", "recheck_at", "since", "holders")
+    named = {
+        one.name: one for one in (*span, series_table.c.timeframe, tracked_instruments.c.holders)
+    }
+    wanted = select(*(named[name] for name in names)).select_from(_with_coverage())
+    near = [
+        and_(
+            _SPAN.start >= to_micros(one.start) - _LONGEST,
+            _SPAN.start < to_micros(one.end),
+            _SPAN.end > to_micros(one.start),
+        )
+        for one in ranges
     ]
-    ours = instruments.c.venue == calendar, series_table.c.timeframe.in_(_fetched())
-    rows = connection.execute(wanted.where(_HOLE, *ours, or_(*both)).order_by(_SPAN.series_id))
-    return [
-        Lacking(int(row.series_id), Series.parse(row.key), _span(row), held=row.holders > 0)
-        for row in rows
-    ]
+    wanted = wanted.where(_HOLE, instruments.c.venue == calendar, or_(*near))
+    return [Lacking(*row) for row in connection.execute(wanted.order_by(_SPAN.series_id))]
 
 
 def asked(
@@ -208,18 +247,6 @@ def retry_at(
     return moved
 
 
-def beyond(
-    connection: Connection, timeframes: Iterable[Timeframe], before: datetime
-) -> list[Series]:
-    """The series of these timeframes with a hole that begins before a label."""
-    wanted = select(series_table.c.key).distinct().join_from(coverage, series_table)
-    frames = [str(one) for one in timeframes]
-    wanted = wanted.where(
-        _HOLE, _SPAN.start < to_micros(before), series_table.c.timeframe.in_(frames)
-    )
-    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
-
-
 def not_asked(connection: Connection, timeframe: Timeframe, within: TimeRange) -> list[Series]:
     """The tracked series of a timeframe of which no single span holds a range."""
     start, end = to_micros(within.start), to_micros(within.end)
@@ -254,10 +281,6 @@ def held_apart(connection: Connection) -> dict[Series, tuple[TimeRange, ...]]:
 @cache
 def _fetched() -> tuple[str, ...]:
     return tuple(str(one) for one in Timeframe if not one.derived)
-
-
-def _span(row: Any) -> Span:
-    return ledger.spans_of([row]).spans[0]
 
 
 def _range(start: int, end: int) -> TimeRange:

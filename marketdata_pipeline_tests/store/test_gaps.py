@@ -66,7 +66,7 @@ def test_due_are_the_holes_of_tracked_series_longest_due_first(
     _keep(engine, store, "IBM|1d", _hole(_day(6), HOUR))
     store.cover(Series.parse("IBM|1h"), [_hole(_day(6))])  # a timeframe that nobody tracks
     with reading(engine) as connection:
-        found = gaps.due(connection, NOW)
+        found = gaps.due(connection, NOW, 9)
     assert [(one.series, one.within, one.held) for one in found] == [
         (second, _day(6), False),
         (first, TimeRange(_day(5).start, _day(12).end), True),
@@ -126,24 +126,44 @@ def test_only_some_series_or_all_but_some(engine: Engine, store: BarStore) -> No
     keys = ("AAPL|1d", "MSFT|1d", "IBM|1d")
     series = [_keep(engine, store, key, _hole(_day(12))) for key in keys]
     with reading(engine) as connection:
-        lacking = gaps.lacking(connection, "XNYS", [_day(12)])
-    ids = {one.series: one.series_id for one in lacking}
-    assert set(ids) == set(series)
-    assert _moved(engine, _day(12), only={ids[series[0]]}) == 1
+        first, second, _ = gaps.lacking(connection, "XNYS", [_day(12)])
+    assert _moved(engine, _day(12), only={first.series_id}) == 1
     assert _later(store, *series) == [True, False, False]
-    assert _moved(engine, _day(12), but={ids[series[1]]}) == 1
+    assert _moved(engine, _day(12), but={second.series_id}) == 1
     assert _later(store, *series) == [True, False, True]
 
 
-def test_lacking_are_holes_of_fetched_series_that_overlap(engine: Engine, store: BarStore) -> None:
-    one = _keep(engine, store, "AAPL|1d", _hole(_day(4, 7)), _hole(_day(14)))
+def test_lacking_are_holes_that_overlap_and_are_no_long_ones(
+    engine: Engine, store: BarStore
+) -> None:
+    _keep(engine, store, "AAPL|1d", _hole(_day(4, 7)), _hole(_day(14)))
     _keep(engine, store, "AAPL|1wk", _hole(_day(4, 7)))
     _keep(engine, store, "MSFT|1d")
+    long = TimeRange(WHOLE.start, WHOLE.start + 70 * DAY)
+    _keep(engine, store, "IBM|1d", _hole(long))
     with reading(engine) as connection:
         found = gaps.lacking(connection, "XNYS", [_day(5), _day(6)])
-    assert [(each.series, each.hole, each.held) for each in found] == [
-        (one, _hole(_day(4, 7)), False)
-    ]
+    assert sorted(one.timeframe for one in found) == ["1d", "1wk"]
+    assert {one[2:] for one in found} == {
+        (
+            to_micros(_day(4).start),
+            to_micros(_day(10).end),
+            to_micros(NOW - HOUR),
+            to_micros(NOW - HOUR),
+            0,
+        )
+    }
+
+
+def test_due_holes_of_the_same_range_are_told_at_once_and_who_has_them(
+    engine: Engine, store: BarStore
+) -> None:
+    pair = [_keep(engine, store, key, _hole(_day(6))) for key in ("AAPL|1d", "MSFT|1d")]
+    _keep(engine, store, "IBM|1d", _hole(_day(7), HOUR))
+    with reading(engine) as connection:
+        (alike,) = gaps.due_alike(connection, NOW)
+        assert (alike.series, alike.within) == (2, _day(6))
+        assert sorted(map(str, gaps.having(connection, alike))) == sorted(map(str, pair))
 
 
 def test_what_no_single_span_holds_was_not_asked_for_whole(engine: Engine, store: BarStore) -> None:
@@ -153,14 +173,6 @@ def test_what_no_single_span_holds_was_not_asked_for_whole(engine: Engine, store
         assert gaps.not_asked(connection, Timeframe.H1, _day(5, 2)) == [part]
         assert gaps.not_asked(connection, Timeframe.H1, _day(7)) == []
         assert gaps.not_asked(connection, Timeframe.D1, _day(5)) == []
-
-
-def test_beyond_are_the_series_with_a_hole_before_a_label(engine: Engine, store: BarStore) -> None:
-    one = _keep(engine, store, "AAPL|1h", _hole(_day(6)), _hole(_day(8)))
-    _keep(engine, store, "AAPL|1d", _hole(_day(6)))
-    with reading(engine) as connection:
-        assert gaps.beyond(connection, [Timeframe.H1], _day(9).start) == [one]
-        assert gaps.beyond(connection, [Timeframe.H1], _day(6).start) == []
 
 
 def test_a_change_is_made_of_the_coverage_as_it_is_then(engine: Engine, store: BarStore) -> None:
