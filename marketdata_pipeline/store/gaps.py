@@ -15,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     and_,
+    case,
     exists,
     func,
     literal,
@@ -184,18 +185,19 @@ def asked(
     A series whose first bar is later was not listed.
     """
     start, end = to_micros(within.start), to_micros(within.end)
-    wanted = select(_SPAN.kind, func.count()).select_from(_with_coverage())
-    listed = or_(_HOLE, series_table.c.first_ts < end)
-    wanted = wanted.where(
-        instruments.c.venue == calendar,
-        series_table.c.timeframe == str(timeframe),
-        _SPAN.start <= start,
-        _SPAN.end >= end,
-        listed,
-    )
-    found = {kind: int(count) for kind, count in connection.execute(wanted.group_by(_SPAN.kind))}
-    have = found.get(SpanKind.ANSWERED.value, 0) + found.get(SpanKind.PROVISIONAL.value, 0)
-    return have, found.get(SpanKind.HOLE.value, 0)
+
+    def spanned(*kinds: SpanKind) -> ColumnElement[bool]:
+        # Of each series by its key: a join would walk all spans of the catalog.
+        ours = _SPAN.series_id == series_table.c.id, _SPAN.start <= start, _SPAN.end >= end
+        return exists().where(*ours, _SPAN.kind.in_([one.value for one in kinds]))
+
+    listed = series_table.c.first_ts < end
+    have = and_(listed, spanned(SpanKind.ANSWERED, SpanKind.PROVISIONAL))
+    lacks = func.sum(case((spanned(SpanKind.HOLE), 1), else_=0))
+    wanted = select(func.sum(case((have, 1), else_=0)), lacks).select_from(_series())
+    ours = instruments.c.venue == calendar, series_table.c.timeframe == str(timeframe)
+    there, lack = connection.execute(wanted.where(*ours)).one()
+    return int(there or 0), int(lack or 0)
 
 
 def some_instrument(connection: Connection, calendar: str) -> Instrument:
