@@ -19,7 +19,6 @@ from marketdata_pipeline.quality.prices import MAD_TO_SIGMA
 _SHIFT = 0.02
 _USUAL_MOVES = 1.5
 _CENTS = 0.002
-_SHARPLY = 5
 _FEWEST_STORED = 5
 _MOST = 0.5
 _FEWEST_COMMON = 3
@@ -41,9 +40,9 @@ def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Find
 def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> list[Finding]:
     """The closes that both have differ by one factor (level_shift) or by many (wrong_symbol).
 
-    Every bar of the reply is doubted then. Providers differ by cents, and by less than a bar moves,
-    not all by the same factor, as with another contract or with dividends taken out; crypto's,
-    which are of different markets, differ by more.
+    Every bar of the reply is doubted then. Providers differ by cents, and by less than a bar moves;
+    crypto's, which are of different markets, by more. A smaller factor is for settlement, which
+    restates little at once.
     """
     mine, held = labels_of(raw), labels_of(stored)
     here, there = among(mine, held), among(held, mine)
@@ -56,13 +55,12 @@ def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> 
     spread = MAD_TO_SIGMA * float(np.median(np.abs(ratio - middle)))
     evidence = {"factor": float(np.exp(middle)), "spread": spread, "common": common}
     within = range_of(raw, 0, len(raw) - 1, series)
-    loose = series.instrument.asset_class is AssetClass.CRYPTO
-    tolerated = _SHIFT if loose else _tolerated(np.log(closes))
+    crypto = series.instrument.asset_class is AssetClass.CRYPTO
+    tolerated = _SHIFT if crypto else _tolerated(np.log(closes))
     if common >= _FEWEST_COMMON and spread > tolerated:
         detail = f"its closes are not those of the {common} bars that are stored"
         return [Finding("wrong_symbol", within, detail, evidence)]
-    one_factor = common >= _FEWEST_STORED and _SHARPLY * spread < abs(middle)
-    if abs(middle) <= (min(tolerated, _CENTS) if one_factor and not loose else tolerated):
+    if abs(middle) <= tolerated:
         return []
     detail = f"its prices are {np.exp(middle):.4g} times those of the same stored bars"
     return [Finding("level_shift", within, detail, evidence)]

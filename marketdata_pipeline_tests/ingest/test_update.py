@@ -516,6 +516,7 @@ def test_a_bad_day_beside_stored_bars_is_no_split(world: World) -> None:
     _split_in_four(world)
     crashed = world.provider.truth[AAPL].copy()
     crashed.loc[: day("2023-08-31"), ["open", "high", "low", "close"]] *= 4
+    crashed.loc[day("2023-09-01") : day("2023-09-06"), "volume"] = 5e9  # as on such a day
     world.provider.truth = {AAPL: crashed}
     world.updater.update(AAPL, days("2023-09-01", "2024-03-16"))
     outcome = world.updater.update(AAPL)

@@ -156,12 +156,11 @@ def test_yesterday_told_again_is_stale() -> None:
     assert found[0].within.start == TRUTH.index[-1]
 
 
-def test_the_same_factor_on_every_stored_bar_is_no_rounding_different_ones_are() -> None:
-    assert "level_shift" in _rules(_scaled(BARS, 0.995), TRUTH)
+def test_closes_that_differ_by_less_than_bars_move_are_the_same_series() -> None:
     dice = np.random.default_rng(3)
-    noise = 1 + dice.normal(0, 0.001, len(BARS))
-    rounded = BARS.assign(**{name: BARS[name] * noise for name in PRICES})
-    assert _rules(rounded, TRUTH) == []
+    for noise in (np.full(len(BARS), 0.995), 1 + dice.normal(0, 0.001, len(BARS))):
+        rounded = BARS.assign(**{name: BARS[name] * noise for name in PRICES})
+        assert _rules(rounded, TRUTH) == []
 
 
 def test_what_a_reply_is_unlike_changes_with_neither_the_unit_nor_a_second_look() -> None:

@@ -124,6 +124,31 @@ def test_real_crashes_splits_and_earnings_are_no_shifts() -> None:
     assert level_shifts(lean("lean/spy_1d_raw"), Series.parse("SPY|1d"), ()) == []
 
 
+@pytest.mark.parametrize(
+    ("symbol", "split"),
+    [
+        ("AAPL", ["2000-06-21", "2005-02-28"]),
+        ("FB", []),
+        ("GOOG", []),
+        ("IBM", []),
+        ("MSFT", ["2003-02-18"]),
+    ],
+)
+def test_in_thirteen_years_of_real_shares_only_their_splits_are_found(
+    symbol: str, split: list[str]
+) -> None:
+    from bokeh_sampledata import stocks
+
+    table = pd.DataFrame(getattr(stocks, symbol)).sort_values("date")
+    labels = pd.DatetimeIndex(pd.to_datetime(table["date"], utc=True)).as_unit("us").asi8
+    values = {name: table[name].to_numpy(np.float64) for name in COLUMNS}
+    bars, series = contract.frame(labels, values), Series.parse(f"{symbol}|1d")
+    found = [one for find in DETECTORS for one in find(bars, series, ())]
+    assert [one.rule for one in found] == ["split_like"] * len(split)
+    for one, day in zip(found, split, strict=True):
+        assert one.within.start < pd.Timestamp(day, tz="UTC") < one.within.end
+
+
 @settings(max_examples=15, deadline=None)
 @given(factor=st.floats(0.01, 1e5), seed=st.integers(0, 100))
 def test_the_unit_of_a_whole_series_changes_nothing(factor: float, seed: int) -> None:
