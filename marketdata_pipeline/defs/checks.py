@@ -36,12 +36,22 @@ def check_results(
     judged: Sequence[Series],
     severity: Severity = _USUAL,
     batch: BatchVerdict | None = None,
+    *,
+    everything: bool = True,
 ) -> Iterator[dg.AssetCheckResult]:
     """Each rule's verdict over every series that is kept, whoever judged it and when.
 
-    ``batch``: the verdict on the series of this run, shown with the check of the contract.
+    Args:
+        key: of the asset.
+        judge: that reads the verdicts.
+        judged: the series of this run.
+        severity: when a check that fails is an error.
+        batch: the verdict on the series of this run, shown with the check of the contract.
+        everything: also rules that apply to no series of this run, of which it has no news.
     """
     for name, found in judge.standings(judged).items():
+        if not found.asked and not everything:
+            continue
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=name,

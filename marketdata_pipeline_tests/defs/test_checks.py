@@ -234,5 +234,13 @@ def test_the_first_check_tells_how_the_batch_of_the_run_stands(
     assert "completeness" in str(found["run_worst"].value)
 
 
+def test_a_run_by_config_has_results_of_what_it_has_news_of_only(stage: Stage) -> None:
+    stage.track("AAPL")
+    found = set(checks(stage.by_config("AAPL|1d")))
+    assert {"bars_contract", "completeness", "freshness", "spikes"} <= found
+    assert not found & {"rollover", "expiry", "agreement", "coverage_holds"}
+    assert set(checks(stage.by_key("AAPL|1d"))) == set(RULES)
+
+
 def _good() -> Verdict:
     return Verdict(passed=True, score=1.0, detail="good")

@@ -101,7 +101,14 @@ def _concluded(
     if left:
         yield _not_done(left)
     results = list(
-        check_results(OHLCV, opened.updater.judge, done, opened.severity, batch_verdict(judged))
+        check_results(
+            OHLCV,
+            opened.updater.judge,
+            done,
+            opened.severity,
+            batch_verdict(judged),
+            everything=asked.keyed,
+        )
     )
     yield from results
     failed = asked.failed(behind)
