@@ -198,6 +198,7 @@ restatements = Table(
     sqlite_autoincrement=True,
 )
 
+_HOLE = text("kind = 'hole'")
 coverage = Table(
     "coverage",
     metadata,
@@ -215,7 +216,7 @@ coverage = Table(
     CheckConstraint(
         "kind NOT IN ('hole', 'provisional') OR recheck_at IS NOT NULL", name="recheck"
     ),
-    Index("ix_coverage_kind", "kind", "start"),
+    Index("ix_coverage_due", "recheck_at", sqlite_where=_HOLE, postgresql_where=_HOLE),
 )
 
 actions = Table(

@@ -39,7 +39,8 @@ from marketdata_pipeline.errors import StoreError
 from marketdata_pipeline.store import identity, ledger
 
 _SPAN = coverage.c
-_HOLE = _SPAN.kind == SpanKind.HOLE.value
+_HOLE = _SPAN.kind == literal_column("'hole'")
+"""As the partial index says it: SQLite does not look for a bound value there."""
 _LONGEST = 40 * DAY
 """A hole over that is no part of an outage."""
 _KEPT = tracked_instruments.c.untracked_at.is_(None)

@@ -57,7 +57,7 @@ def upgrade() -> None:
         _constrain(_NOW, _RECHECK_NOW)
     else:
         _copy_coverage(_NOW, _RECHECK_NOW, [_micros("since", nullable=True)])
-    _index("ix_coverage_kind", "coverage", ["kind", "start"])
+    _index("ix_coverage_due", "coverage", ["recheck_at"], where="kind = 'hole'")
     _create_quarantine()
     _create_incidents()
     _create_closures()
@@ -257,7 +257,7 @@ def downgrade() -> None:
     """All of it is lost; provisional bars and ranges without a trade count as answered."""
     for table in ("alerts", "reports", "action_changes", "closures", "incidents", "quarantine"):
         op.drop_table(table)
-    op.drop_index("ix_coverage_kind", "coverage")
+    op.drop_index("ix_coverage_due", "coverage")
     answered = "UPDATE coverage SET kind = 'answered', recheck_at = NULL, tries = 0"
     op.execute(f"{answered} WHERE kind IN ('provisional', 'no_trade')")
     if op.get_bind().dialect.name == "postgresql":
