@@ -78,7 +78,8 @@ def repeats_in(prices: Prices) -> list[Finding]:
     """As ``stale_repeats``, of prices at hand.
 
     A daily bar with a range and volume does not come again within a week; shorter ones of few
-    trades may, so three in a row that repeat three in a row are wanted there.
+    trades may, so three in a row that repeat three in a row are wanted there. Where no bar has
+    volume nothing is said: a currency that moves by a tick or two has the same bars often.
     """
     if len(prices) < _FEWEST_REPEATS:
         return []
@@ -110,7 +111,7 @@ def _repeated(prices: Prices) -> Iterator[tuple[int, int, int]]:
     """First and last position of bars that repeat those ``lag`` places before them."""
     intraday = prices.series.timeframe.intraday
     told = prices.rows[1] > prices.rows[2]  # a range: some trades at least
-    if not intraday:
+    if not intraday or not prices.volume.any():
         told &= prices.volume > 0
     later, lags = _earlier_twins(np.flatnonzero(told), prices.rows)
     taken = -1
