@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import wall_micros
-from marketdata_pipeline.database.doubting import action_changes, quarantine
+from marketdata_pipeline.database.doubting import action_changes, quarantine, reports
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import (
     action_coverage,
@@ -105,6 +105,6 @@ def _delete(connection: Connection, instrument: int, ids: Sequence[int], now: in
     retire(connection, connection.execute(gone).scalars().all(), now)
     for table in (action_changes, actions, action_coverage):
         connection.execute(delete(table).where(table.c.instrument_id == instrument))
-    for table in (restatements, coverage, quality, quarantine, fetches):
+    for table in (restatements, coverage, quality, reports, quarantine, fetches):
         connection.execute(delete(table).where(table.c.series_id.in_(ids)))
     connection.execute(delete(series_table).where(series_table.c.id.in_(ids)))

@@ -6,10 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event, func, select, text
+from sqlalchemy import Connection, Engine, event, func, insert, select, text
 
-from marketdata_pipeline.database.engine import open_engine, reading
+from marketdata_pipeline.database.doubting import action_changes, quarantine, reports
+from marketdata_pipeline.database.engine import open_engine, reading, writing
 from marketdata_pipeline.database.metadata import metadata, retired_files
+from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.clock import SystemClock
 from marketdata_pipeline.domain.coverage import Span, SpanKind
 from marketdata_pipeline.domain.instrument import Instrument
@@ -23,6 +25,7 @@ from marketdata_pipeline.store.release import Released, Releaser
 from marketdata_pipeline.store.tracking import Tracked, Tracking
 from marketdata_pipeline.store.verdicts import Verdicts
 from marketdata_pipeline.store.verify import Verifier
+from marketdata_pipeline_tests.database.test_metadata import CHANGE, QUARANTINED, REPORT
 from marketdata_pipeline_tests.store.writes import (
     COIN,
     STOCK,
@@ -57,6 +60,36 @@ def filled(store: BarStore, tracking: Tracking, engine: Engine) -> BarStore:
         Verdicts(engine, SystemClock()).put(series, {})
     tracking.remove(COIN.instrument)
     return store
+
+
+def _doubt(engine: Engine) -> None:
+    """A row of each table of doubt for each series and its instrument."""
+    with writing(engine) as connection:
+        for one in connection.execute(select(series_table)).all():
+            mark = {"series_id": one.id, "fingerprint": str(one.id)}
+            connection.execute(insert(quarantine).values({**QUARANTINED, **mark}))
+            connection.execute(insert(reports).values({**REPORT, "series_id": one.id}))
+            change = {**CHANGE, "instrument_id": one.instrument_id}
+            connection.execute(insert(action_changes).values(change))
+
+
+def test_whatever_refers_to_a_series_or_its_instrument_goes_with_it(
+    filled: BarStore, releaser: Releaser, engine: Engine
+) -> None:
+    del filled
+    _doubt(engine)
+    assert releaser.remove(COIN.instrument)
+    with reading(engine) as connection:
+        kept = connection.execute(select(series_table)).all()
+        for table in metadata.sorted_tables:
+            for column, known in (
+                ("series_id", {one.id for one in kept}),
+                ("instrument_id", {one.instrument_id for one in kept}),
+            ):
+                if column in table.c:
+                    found = set(connection.execute(select(table.c[column])).scalars())
+                    assert found <= known, table.name
+    assert [one.key for one in kept] == [str(STOCK)]
 
 
 def rows(engine: Engine) -> dict[str, int]:
