@@ -29,8 +29,8 @@ from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import WEEK, Micros, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.ingest.commit import commit_over
 from marketdata_pipeline.ingest.plan import after_listing
-from marketdata_pipeline.ingest.settle import commit_over
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Write
 

@@ -28,7 +28,7 @@ from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.settlement import unsettled
-from marketdata_pipeline.ingest.settle import commit_over
+from marketdata_pipeline.ingest.commit import commit_over
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Apart, Committed, Fetch, FetchKind, Snapshot, Write
 

@@ -4,7 +4,7 @@ Not here: asking providers (work), traded prices (raw), derived bars (derive), t
 what is stored (confirm).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -21,21 +21,28 @@ from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.settlement import unsettled
 from marketdata_pipeline.domain.verdict import Finding
-from marketdata_pipeline.errors import WriteConflict
+from marketdata_pipeline.errors import MalformedReply
 from marketdata_pipeline.ingest.apart import refusal, with_apart
+from marketdata_pipeline.ingest.commit import commit_over
 from marketdata_pipeline.ingest.confirm import compare
 from marketdata_pipeline.ingest.covering import Lacking, covering
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
-from marketdata_pipeline.ingest.sift import Before, Sifted, contradiction, error_of, sift
+from marketdata_pipeline.ingest.sift import (
+    Before,
+    Sifted,
+    contradiction,
+    error_of,
+    sift,
+    sift_actions,
+)
 from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.quality.gate import neighbourhood
 from marketdata_pipeline.quality.plausible import emptier
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Stale, Write
+from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Write
 
 _log = get_logger(__name__)
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,45 +120,38 @@ def settle(
     return committed
 
 
-def commit_over(
-    store: BarStore,
-    series: Series,
-    around: TimeRange,
-    judged: Callable[[Snapshot], tuple[Write, bool]],
-) -> Committed:
-    """Write what ``judged`` makes of the stored bars; judge again whenever they changed meanwhile.
+def actions_only(
+    store: BarStore, reply: Reply, listing: Listing, known: Sequence[Action] = ()
+) -> None:
+    """Keep the actions of a reply and when they were asked; its bars are somebody else's.
 
-    ``judged`` also says whether it relied on what is stored beyond the bars that it replaces, as a
-    hole does, which says that no bar is there.
-
-    Raises:
-        WriteConflict: they kept changing.
+    Payments that are impossible go to quarantine.
     """
-    for _ in range(_ATTEMPTS):
-        stored = store.snapshot(series, around)
-        write, relied = judged(stored)
-        expected = stored.version if relied or _touches(write.bars, stored) else None
-        try:
-            return store.commit(write, expected_version=expected)
-        except Stale:
-            continue
-    raise WriteConflict(f"{series}: other writers kept changing it; run the same again")
-
-
-def actions_only(store: BarStore, reply: Reply, listing: Listing) -> None:
-    """Keep the actions of a reply and when they were asked; its bars are somebody else's."""
+    before = Before(
+        store.snapshot(reply.series, reply.window), store.quarantined(reply.series), known
+    )
+    sifted = sift_actions(reply, _plain(reply, known), before)
     write = Write(
         series=reply.series,
         bars=contract.empty(),
         fetch=_fetch_of(reply, (), listing),
         coverage=lambda before: before,
-        actions=reply.actions,
+        actions=sifted.actions,
         actions_within=reply.actions_within,
         first_trade=reply.first_trade,
         asset_class=reply.series.instrument.believed(reply.asset_class),
         aside=True,
+        apart=sifted.apart,
     )
     store.commit(write, expected_version=None)
+
+
+def _plain(reply: Reply, known: Sequence[Action]) -> pd.DataFrame:
+    """The reply's bars as traded; none where they cannot be trusted."""
+    try:
+        return to_raw(reply, known).bars
+    except MalformedReply:
+        return contract.empty()
 
 
 def refused(
@@ -199,15 +199,6 @@ def _held(bars: pd.DataFrame, stored: Snapshot, fetched_at: int) -> np.ndarray:
     better: np.ndarray = np.isin(labels, np.union1d(later, stored.finals()))
     better |= emptier(bars, stored.bars)
     return better
-
-
-def _touches(bars: pd.DataFrame, stored: Snapshot) -> bool:
-    """Whether any stored bar lies between the first and the last bar to be written."""
-    if bars.empty:
-        return False
-    labels, known = contract.labels_of(bars), contract.labels_of(stored.bars)
-    first, after = np.searchsorted(known, [labels[0], labels[-1] + 1])
-    return bool(first < after)
 
 
 def _sift(answer: _Answer, before: Before) -> Sifted:

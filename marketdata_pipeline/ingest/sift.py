@@ -29,6 +29,7 @@ from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import MalformedReply, QuarantinedReply, SplitContradicted
 from marketdata_pipeline.quality.gate import Around, suspicions
 from marketdata_pipeline.quality.plausible import contradicted_split
+from marketdata_pipeline.quality.terms import impossible_dividends
 from marketdata_pipeline.store.write import Apart, Snapshot
 
 _IMPOSSIBLE_DIVIDEND = "impossible_dividend"
@@ -133,6 +134,17 @@ def sift(
             sieve.doubt_actions(one)
     other = any(one.rule == _CURRENCY for one in found)
     return replace(sieve.passed(inside), currency=None if other else reply.currency)
+
+
+def sift_actions(reply: Reply, raw: pd.DataFrame, before: Before) -> Sifted:
+    """The same of a reply that was asked for its actions only: impossible payments are kept apart.
+
+    ``raw`` are its bars as traded, which say what a payment can have been.
+    """
+    sieve = _Sieve(reply, raw, before)
+    for one in impossible_dividends(reply, raw, before.stored.bars, before.actions):
+        sieve.doubt_actions(one)
+    return sieve.passed(np.zeros(len(raw), dtype=bool))
 
 
 def _around(reply: Reply, before: Before) -> Around:

@@ -218,7 +218,8 @@ class InstrumentWork:
         wide = request.provider.fetch(daily, whole, request.errand)
         tally.requests += wide.requests
         self._learn(wide)
-        actions_only(self.store, self._as_paid(wide), Listing(self.first_trade, self.run_id))
+        paid, listing = self._as_paid(wide), Listing(self.first_trade, self.run_id)
+        actions_only(self.store, paid, listing, self.acts.actions)
         if self.acts.lacks(needed):
             raise MalformedReply(
                 f"{reply.series}: {reply.provider} does not tell all splits of "

@@ -1,5 +1,6 @@
 """Splits that come after the bars, and those that were none."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -90,3 +91,13 @@ def _hear_of(world: World, split: Action) -> None:
     told = world.provider.fetch(AAPL, days("2023-10-30", "2023-11-03"))
     actions_only(world.store, told, Listing())
     world.provider.actions = world.provider.actions[:-1]
+
+
+def test_an_impossible_payment_of_a_list_of_actions_is_kept_apart(world: World) -> None:
+    world.provider.truth = {AAPL: walk(AAPL, YEAR)}
+    impossible = Action(date(2023, 8, 11), ActionKind.DIVIDEND, Fraction(500))
+    told = replace(world.provider.fetch(AAPL, YEAR), actions=(impossible,))
+    actions_only(world.store, told, Listing(), told.actions)
+    assert world.catalog.known_actions([AAPL.instrument])[AAPL.instrument].actions == ()
+    (kept,) = world.store.quarantined(AAPL)
+    assert kept.row.actions == (impossible,)

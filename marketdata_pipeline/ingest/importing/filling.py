@@ -19,7 +19,7 @@ from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micro
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import DAY, Micros
 from marketdata_pipeline.errors import BadInput
-from marketdata_pipeline.ingest.settle import commit_over
+from marketdata_pipeline.ingest.commit import commit_over
 from marketdata_pipeline.quality.plausible import contradicted_split, emptier
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.write import Committed, Fetch, Snapshot, State, Write
