@@ -16,6 +16,9 @@ _MOVED = timedelta(days=7)
 """A payment or split that comes again less than a week away is the same one with another date."""
 _EDGE = timedelta(days=2)
 """At the ends of its range a list may lack what it lists elsewhere: zones, days not yet begun."""
+_FEW = 0.1
+"""A list that lacks a larger share of what is known, and more than one, is cut short: it withdraws
+nothing."""
 _ROUNDING = Fraction(1, 20_000)
 """A payment that came divided by later splits is exact to a sixth decimal times their ratio."""
 
@@ -72,6 +75,8 @@ def changes(
             found.append(ActionChange(ChangeReason.RESTATED, old, new))
     gone = [one for one in _unlisted(known, told) if one not in moved]
     cash = [one for one in gone if one.kind is not ActionKind.SPLIT]
+    if len(cash) > max(1, _FEW * len(_inside_of(known, told))):  # the list is cut short
+        return found
     return [*found, *(ActionChange(ChangeReason.WITHDRAWN, one, None) for one in cash)]
 
 
@@ -109,10 +114,16 @@ def _unlisted(known: Sequence[Action], told: Listed) -> list[Action]:
     """Known actions inside a complete list that has others, but not these."""
     if told.within is None or not told.actions:  # without any it is a reply without its actions
         return []
-    start, end = told.within.start + _EDGE, told.within.end - _EDGE
-    inside = [one for one in known if start <= _midnight(one.ex_date) < end]
     listed = {(one.ex_date, one.kind) for one in told.actions}
-    return [one for one in inside if (one.ex_date, one.kind) not in listed]
+    return [one for one in _inside_of(known, told) if (one.ex_date, one.kind) not in listed]
+
+
+def _inside_of(known: Sequence[Action], told: Listed) -> list[Action]:
+    """The known actions where a list is complete."""
+    if told.within is None:
+        return []
+    start, end = told.within.start + _EDGE, told.within.end - _EDGE
+    return [one for one in known if start <= _midnight(one.ex_date) < end]
 
 
 def _inside(day: date, ranges: Iterable[TimeRange]) -> bool:

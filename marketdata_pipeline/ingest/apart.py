@@ -18,7 +18,8 @@ def with_apart(write: Write, sifted: Sifted) -> Write:
     told = replace(write, fetch=replace(write.fetch, currency=sifted.currency))
     if not sifted.apart and not sifted.doubted:
         return told
-    return replace(told, apart=sifted.apart, coverage=_cover(write, sifted, sifted.in_vain))
+    both = replace(sifted.apart, held=(*write.apart.held, *sifted.apart.held))
+    return replace(told, apart=both, coverage=_cover(write, sifted, sifted.in_vain))
 
 
 def refusal(write: Write, sifted: Sifted, asked: Sequence[TimeRange]) -> Write:

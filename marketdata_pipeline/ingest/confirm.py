@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.bars import PRICES, labels_of, values_of
+from marketdata_pipeline.domain.quarantine import Suspect
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
+from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.sessions import Micros
+from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.store.write import Snapshot, State
 
 _PRICE_NOISE: Final = 1e-5
 """Prices that come divided by a later split's ratio are exact to a sixth decimal of a quotient."""
 _VOLUME_NOISE: Final = 5e-3
 """Volume that comes multiplied by a reverse split's ratio is exact to half the ratio only."""
+AT_ODDS: Final = "at_odds"
 _FEW: Final = 2
 _FEW_PERCENT: Final = 0.05
 
@@ -28,17 +33,24 @@ class Compared:
     Attributes:
         known: stored with the same values, and not to become final by this reply.
         restated: final in the store, from the same provider, with other values by now.
-        at_odds: so many final bars would be restated that it is the reply that is doubted: they
-            stay as they are.
+        at_odds: final bars of which so many would be restated that it is the reply that is
+            doubted: they stay as they are.
     """
 
     known: np.ndarray
     restated: np.ndarray
-    at_odds: bool
+    at_odds: np.ndarray
 
 
-def compare(bars: pd.DataFrame, stored: Snapshot, provider: str, final: np.ndarray) -> Compared:
-    """Compare a provider's raw bars with what is stored; ``final``: those that become final."""
+def compare(
+    bars: pd.DataFrame, stored: Snapshot, teller: tuple[str, int], final: np.ndarray
+) -> Compared:
+    """Compare a reply's raw bars with what is stored.
+
+    ``teller``: its provider, and when it was fetched in wall microseconds; one that is older than
+    what is stored restates nothing. ``final``: those that become final.
+    """
+    provider, fetched_at = teller
     ours, theirs = _common(bars, stored)
     nothing = np.zeros(len(bars), dtype=bool)
     known, restated = nothing.copy(), nothing.copy()
@@ -46,12 +58,24 @@ def compare(bars: pd.DataFrame, stored: Snapshot, provider: str, final: np.ndarr
     is_final = stored.state[theirs] == State.FINAL
     known[ours] = (fresh == old).all(axis=0) & (is_final | ~final[ours])
     theirs_too = is_final & (stored.provider[theirs] == provider)
+    theirs_too &= stored.fetched_at[theirs] < fetched_at
     differs = theirs_too & _differ(fresh, old)
     restated[ours] = differs
     most = max(_FEW, _FEW_PERCENT * int(theirs_too.sum()))
     if int(differs.sum()) > most:
-        return Compared(known, nothing, at_odds=True)
-    return Compared(known, restated, at_odds=False)
+        return Compared(known, nothing, restated)
+    return Compared(known, restated, nothing)
+
+
+def at_odds(reply: Reply, bars: pd.DataFrame) -> tuple[Suspect, ...]:
+    """What is kept apart of a reply that would restate too much: the bars that it would."""
+    if bars.empty:
+        return ()
+    labels = labels_of(bars)
+    within = TimeRange(from_micros(int(labels[0])), from_micros(int(labels[-1])) + MICROSECOND)
+    count = len(bars)
+    detail = f"{count} final bars would be others by what {reply.provider} tells now"
+    return (Suspect(Finding(AT_ODDS, within, detail, {"bars": count}), bars, (), reply.currency),)
 
 
 def _common(bars: pd.DataFrame, stored: Snapshot) -> tuple[Micros, Micros]:

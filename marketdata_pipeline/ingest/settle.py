@@ -24,7 +24,7 @@ from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import MalformedReply
 from marketdata_pipeline.ingest.apart import refusal, with_apart
 from marketdata_pipeline.ingest.commit import commit_over
-from marketdata_pipeline.ingest.confirm import compare
+from marketdata_pipeline.ingest.confirm import at_odds, compare
 from marketdata_pipeline.ingest.covering import Lacking, covering
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
@@ -36,13 +36,10 @@ from marketdata_pipeline.ingest.sift import (
     sift,
     sift_actions,
 )
-from marketdata_pipeline.logs import get_logger
 from marketdata_pipeline.quality.gate import neighbourhood
 from marketdata_pipeline.quality.plausible import emptier
 from marketdata_pipeline.store.bars import BarStore
-from marketdata_pipeline.store.write import Committed, Fetch, FetchKind, Snapshot, Write
-
-_log = get_logger(__name__)
+from marketdata_pipeline.store.write import Apart, Committed, Fetch, FetchKind, Snapshot, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,8 @@ def settle(
     refusals: list[Finding | None] = []
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
-        before = Before(stored, store.quarantined(reply.series), known, listing.currency)
+        kept = store.quarantined(reply.series, reply.window)
+        before = Before(stored, kept, known, listing.currency)
         sifted = _sift(answer, before)
         refusals.append(sifted.refusal)
         return _write_of(answer, sifted, stored)
@@ -128,7 +126,9 @@ def actions_only(
     Payments that are impossible go to quarantine.
     """
     before = Before(
-        store.snapshot(reply.series, reply.window), store.quarantined(reply.series), known
+        store.snapshot(reply.series, reply.window),
+        store.quarantined(reply.series, reply.window),
+        known,
     )
     sifted = sift_actions(reply, _plain(reply, known), before)
     write = Write(
@@ -229,11 +229,10 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     reply, bars, listing = answer.reply, answer.settled.bars, answer.listing
     labels = contract.labels_of(bars)
     becomes_final = _within(labels, answer.final)
-    compared = compare(bars, stored, reply.provider, becomes_final)
-    held = _held(bars, stored, to_micros(reply.fetched_at))
+    fetched_at = to_micros(reply.fetched_at)
+    compared = compare(bars, stored, (reply.provider, fetched_at), becomes_final)
+    held = _held(bars, stored, fetched_at)
     restated = compared.restated & becomes_final
-    if compared.at_odds:
-        _log.warning("final bars at odds with a reply stay", series=str(reply.series))
     keep = (_within(labels, answer.parts) & ~held & ~compared.known) | restated
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
@@ -252,6 +251,7 @@ def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
         asset_class=reply.series.instrument.believed(reply.asset_class),
         final=answer.final,
         reason=f"{reply.provider} tells it otherwise by now" if restated.any() else None,
+        apart=Apart(at_odds(reply, bars[compared.at_odds])),
     )
     return write, bool(absent) or bool(restated.any())
 

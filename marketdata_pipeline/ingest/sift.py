@@ -126,7 +126,7 @@ def sift(
     about_bars = [one for one in found if one.rule != _IMPOSSIBLE_DIVIDEND]
     for one in about_bars:
         if sieve.is_about_all(one):
-            return sieve.refused(one)
+            return sieve.refused(one, inside)
     for one in about_bars:
         sieve.doubt(one, inside)
     for one in found:
@@ -187,18 +187,21 @@ class _Sieve:
             return False
         return bool((~self.sure & ~self.out).any())
 
-    def refused(self, finding: Finding) -> Sifted:
-        """All of the reply is kept apart."""
-        self._hold(finding, ~self.sure & ~self.out, self.reply.actions)
+    def refused(self, finding: Finding, inside: np.ndarray) -> Sifted:
+        """Nothing of the reply passes; what was asked for is kept apart."""
+        self._hold(finding, inside & ~self.sure & ~self.out, self.reply.actions)
         self.out |= ~self.sure
         return Sifted(
             self.raw.iloc[:0], (), self._apart(), doubted=self._in_doubt(), refusal=finding
         )
 
     def doubt(self, finding: Finding, inside: np.ndarray) -> None:
-        """The bars that a finding is about, of those asked for, are kept apart."""
-        of_it = labels_within(self.raw, finding.within) & inside & ~self.sure & ~self.out
-        self._hold(finding, of_it)
+        """The bars that a finding is about do not pass; those asked for are kept apart.
+
+        Others would pass for what is stored already by other values.
+        """
+        of_it = labels_within(self.raw, finding.within) & ~self.sure & ~self.out
+        self._hold(finding, of_it & inside)
         self.out |= of_it
 
     def doubt_actions(self, finding: Finding) -> None:

@@ -110,10 +110,13 @@ class BarStore:
             at, provider = _fetched(connection, series, rows.fetch_id)
         return Snapshot(version, _frame(rows), at, rows.state, provider)
 
-    def quarantined(self, series: Series) -> list[Kept]:
-        """All that is or was in quarantine of a series, oldest first, in one query."""
+    def quarantined(self, series: Series, within: TimeRange | None = None) -> list[Kept]:
+        """What is or was in quarantine of a series, oldest first, in one query.
+
+        ``within``: only what has bars with a label in it, or none at all; None: everything.
+        """
         with reading(self._engine) as connection:
-            return quarantine.of_series(connection, series)
+            return quarantine.of_series(connection, series, within)
 
     def coverage(self, series: Iterable[Series]) -> dict[Series, Coverage]:
         """The coverage of each series, in one query; empty for an unknown one."""

@@ -10,7 +10,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, func, insert, or_, select, update
 
 from marketdata_pipeline.database import retry
 from marketdata_pipeline.database.dialect import wall_micros
@@ -40,6 +40,10 @@ _AnyRow = Row[*tuple[Any, ...]]
 _ROWS = select(series_table.c.key, quarantine).join_from(quarantine, series_table)
 _ROWS = _ROWS.order_by(quarantine.c.id)
 _OF_SERIES = _ROWS.where(series_table.c.key == bindparam("key"))
+_NEAR = or_(
+    quarantine.c.first_ts.is_(None),
+    and_(quarantine.c.first_ts < bindparam("end"), quarantine.c.last_ts >= bindparam("start")),
+)
 _HELD = quarantine.c.status == QuarantineStatus.HELD.value
 _KNOWN = select(quarantine.c.id, quarantine.c.decided_why).where(
     quarantine.c.fingerprint == bindparam("print")
@@ -100,13 +104,21 @@ def held(connection: Connection) -> int:
     return int(connection.execute(wanted).scalar_one())
 
 
-def of_series(connection: Connection, series: Series) -> list[Kept]:
-    """All that is or was in quarantine of a series, oldest first.
+def of_series(
+    connection: Connection, series: Series, within: TimeRange | None = None
+) -> list[Kept]:
+    """What is or was in quarantine of a series, oldest first.
+
+    ``within``: only what has bars with a label in it, or none at all; None: everything.
 
     Raises:
         StoreError: bars of it are damaged.
     """
-    return [_kept(row) for row in connection.execute(_OF_SERIES, {"key": str(series)})]
+    asked, wanted = {"key": str(series)}, _OF_SERIES
+    if within is not None:
+        bounds = {"start": to_micros(within.start), "end": to_micros(within.end)}
+        return [_kept(row) for row in connection.execute(wanted.where(_NEAR), {**asked, **bounds})]
+    return [_kept(row) for row in connection.execute(wanted, asked)]
 
 
 def keep_apart(connection: Connection, write: Write, series_id: int, now: int) -> None:

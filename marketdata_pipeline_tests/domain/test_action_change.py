@@ -76,6 +76,14 @@ def test_a_list_of_nothing_or_of_another_time_withdraws_nothing() -> None:
     assert changes(KNOWN, [YEARS], told(SPLIT, MAY, within=early)) == []
 
 
+def test_a_list_that_is_cut_short_withdraws_nothing() -> None:
+    quarters = tuple(
+        paid(f"{year}-{month:02}-15", "0.24") for year in (2021, 2022) for month in (2, 5, 8, 11)
+    )
+    assert changes(quarters, [YEARS], told(*quarters[-2:])) == []
+    assert len(changes(quarters, [YEARS], told(*quarters[1:]))) == 1
+
+
 def test_a_split_is_never_withdrawn_by_a_list_alone_but_disowned() -> None:
     lacking = told(MAY, AUGUST)
     assert changes(KNOWN, [YEARS], lacking) == []

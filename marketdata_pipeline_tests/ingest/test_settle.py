@@ -59,6 +59,13 @@ def _moved(reply: Reply, cents: float, *, later: timedelta = timedelta(0)) -> Re
     return replace(reply, bars=bars, basis=Basis.RAW, fetched_at=reply.fetched_at + later)
 
 
+def _with_volume(reply: Reply, share: float) -> Reply:
+    """The same with less volume on its eighth day."""
+    bars = reply.bars.copy()
+    bars.loc[bars.index[7], "volume"] *= share
+    return replace(reply, bars=bars)
+
+
 def test_only_the_missing_parts_of_a_reply_are_stored(world: World, reply: Reply) -> None:
     stored = _settle(world, reply, [days("2024-02-05", "2024-02-07")])
     assert stored.rows_new == 2
@@ -151,12 +158,46 @@ def test_rounding_restates_nothing_nor_does_another_provider(world: World, reply
     assert world.store.restatements(AAPL) == []
 
 
-def test_a_reply_that_would_restate_much_restates_nothing(world: World, reply: Reply) -> None:
+def test_a_reply_that_would_restate_much_restates_nothing_and_is_kept_apart(
+    world: World, reply: Reply
+) -> None:
     _settle(world, reply)
     before = world.store.read(AAPL)
-    _settle(world, _moved(reply, 1.0, later=timedelta(days=9)))
+    other = _moved(reply, 0.0, later=timedelta(days=9))
+    other = replace(other, bars=other.bars.assign(volume=other.bars["volume"] * 0.9))
+    _settle(world, other)
+    _settle(world, other)
     pd.testing.assert_frame_equal(world.store.read(AAPL), before)
     assert world.store.restatements(AAPL) == []
+    (kept,) = world.store.quarantined(AAPL)
+    assert (kept.row.reason, kept.row.times) == ("at_odds", 2)
+    pd.testing.assert_frame_equal(kept.bars, other.bars)
+
+
+def test_a_reply_that_arrived_before_what_is_stored_restates_nothing(
+    world: World, reply: Reply
+) -> None:
+    _settle(world, reply)
+    old = _with_volume(reply, 0.8)
+    _settle(world, _with_volume(_moved(reply, 0.0, later=timedelta(days=9)), 0.7))
+    _settle(world, replace(old, fetched_at=reply.fetched_at + timedelta(days=1)))
+    (told,) = world.store.restatements(AAPL)
+    assert told.new[4] == reply.bars["volume"].iloc[7] * 0.7
+
+
+def test_what_the_gate_doubts_restates_no_final_bar_beside_what_was_asked(
+    world: World, reply: Reply
+) -> None:
+    hole = days("2024-02-05", "2024-02-06")
+    _settle(world, replace(reply, bars=reply.bars.drop([day("2024-02-05")])))
+    before = world.store.read(AAPL)
+    odd = _moved(reply, 0.0, later=timedelta(days=9))
+    bars = odd.bars.copy()
+    bars.iloc[12] = bars.iloc[12] * [100, 100, 100, 100, 1]
+    _settle(world, replace(odd, bars=bars), [hole])
+    after = world.store.read(AAPL)
+    assert len(after) == len(before) + 1
+    pd.testing.assert_frame_equal(after.loc[before.index], before)
 
 
 def test_an_emptier_reply_takes_nothing_away(world: World, reply: Reply) -> None:
