@@ -16,7 +16,7 @@ from marketdata_pipeline.store.write import Write
 def with_apart(write: Write, sifted: Sifted) -> Write:
     """The same with what is kept apart; what was asked in vain is due again later."""
     told = replace(write, fetch=replace(write.fetch, currency=sifted.currency))
-    if not sifted.apart and not sifted.doubted:
+    if not (sifted.apart or sifted.doubted or sifted.in_vain):
         return told
     both = replace(sifted.apart, held=(*write.apart.held, *sifted.apart.held))
     return replace(told, apart=both, coverage=_cover(write, sifted, sifted.in_vain))

@@ -1,4 +1,4 @@
-"""A reply's bars beside the stored ones: which are known, and which restate a final bar.
+"""A reply's bars beside the stored ones: which are known, which restate a final bar.
 
 Not here: whether the reply can be believed at all (quality), and writing (settle).
 """
@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.bars import PRICES, labels_of, values_of
-from marketdata_pipeline.domain.quarantine import Suspect
-from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
+from marketdata_pipeline.domain.quarantine import Suspect, label_ranges
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.verdict import Finding
+from marketdata_pipeline.quality.plausible import emptier
 from marketdata_pipeline.store.write import Snapshot, State
 
 _PRICE_NOISE: Final = 1e-5
@@ -65,6 +66,23 @@ def compare(
     if int(differs.sum()) > most:
         return Compared(known, nothing, restated)
     return Compared(known, restated, nothing)
+
+
+def unconfirmed(
+    reply: Reply, bars: pd.DataFrame, before: Snapshot, final: TimeRange | None
+) -> list[TimeRange]:
+    """Stored bars past their settlement, within ``final``, that a reply does not tell.
+
+    It lacks them, or their volume: they stay provisional, and are asked for again.
+    """
+    if final is None:
+        return []
+    labels = labels_of(before.bars)
+    waiting = before.state == State.PROVISIONAL
+    waiting &= (labels >= to_micros(final.start)) & (labels < to_micros(final.end))
+    told = labels_of(bars)[~emptier(bars, before.bars)]
+    silent = labels[waiting & ~np.isin(labels, told)]
+    return label_ranges(silent, reply.series.timeframe.length)
 
 
 def at_odds(reply: Reply, bars: pd.DataFrame) -> tuple[Suspect, ...]:

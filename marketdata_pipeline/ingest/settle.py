@@ -15,7 +15,7 @@ from marketdata_pipeline.domain import bars as contract
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import BadRow
 from marketdata_pipeline.domain.coverage import Span
-from marketdata_pipeline.domain.ranges import TimeRange, merge, span, subtract, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, intersect, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.sessions import Micros
@@ -24,7 +24,7 @@ from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import MalformedReply
 from marketdata_pipeline.ingest.apart import refusal, with_apart
 from marketdata_pipeline.ingest.commit import commit_over
-from marketdata_pipeline.ingest.confirm import at_odds, compare
+from marketdata_pipeline.ingest.confirm import at_odds, compare, unconfirmed
 from marketdata_pipeline.ingest.covering import Lacking, covering
 from marketdata_pipeline.ingest.plan import absent_labels
 from marketdata_pipeline.ingest.raw import Settled, to_raw
@@ -212,6 +212,10 @@ def _sift(answer: _Answer, before: Before) -> Sifted:
 
 def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write, bool]:
     """What passes, with what is kept apart; nothing but that where nothing passes."""
+    final = answer.final[0] if answer.final else None
+    silent = unconfirmed(answer.reply, answer.settled.bars, stored, final)
+    asked = intersect(answer.parts, silent)
+    sifted = replace(sifted, in_vain=tuple(merge([*sifted.in_vain, *asked])))
     reply, parts = answer.reply, tuple(subtract(answer.parts, sifted.in_vain))
     told = replace(reply, actions=sifted.actions)
     settled = replace(answer.settled, bars=sifted.bars)

@@ -132,6 +132,37 @@ def test_bars_asked_again_after_their_settlement_are_final_with_the_last_values(
     assert world.store.restatements(AAPL) == []
 
 
+@pytest.mark.parametrize("lost", ["bar", "volume"])
+def test_a_bar_that_is_not_told_at_its_settlement_stays_provisional_and_is_due_again(
+    world: World, fresh: Reply, lost: str
+) -> None:
+    _settle(world, fresh, (NEWEST,))
+    first = fresh.bars.index[0]
+    bars = fresh.bars.copy()
+    if lost == "bar":
+        bars = bars.drop(first)
+    else:
+        bars.loc[first, "volume"] = 0.0
+    world.clock.advance(timedelta(days=5))
+    told = _told_now(world, replace(fresh, bars=bars))
+    _settle(world, told, (NEWEST,))
+    found = world.store.read_with_fetches(AAPL)
+    assert [State(one) for one in found["state"]] == [State.PROVISIONAL, State.FINAL, State.FINAL]
+    pd.testing.assert_frame_equal(found[fresh.bars.columns], world.store.read(AAPL))
+    coverage = world.store.coverage([AAPL])[AAPL]
+    assert coverage.holes() == []
+    (waiting,) = [one for one in coverage.spans if one.kind is SpanKind.PROVISIONAL]
+    assert (waiting.within, waiting.tries) == (days("2024-03-13", "2024-03-14"), 1)
+    world.clock.advance(timedelta(days=1))
+    _settle(world, _told_now(world, fresh), (NEWEST,))
+    assert set(world.store.read_with_fetches(AAPL)["state"]) == {State.FINAL}
+    assert {one.kind for one in world.store.coverage([AAPL])[AAPL].spans} == {SpanKind.ANSWERED}
+
+
+def _told_now(world: World, reply: Reply) -> Reply:
+    return replace(reply, market_at=world.clock.market_now(), fetched_at=world.clock.wall_now())
+
+
 def test_a_final_bar_that_its_provider_tells_otherwise_is_restated_with_the_reason(
     world: World, reply: Reply
 ) -> None:
