@@ -146,7 +146,7 @@ alerts = Table(
     string("severity"),
     string("title"),
     string("body"),
-    Column("weight", Float, nullable=False),  # money at risk, in the base currency, times sessions late
+    Column("weight", Float, nullable=False),  # money at risk times sessions late
     micros("raised_at"),
     micros("seen_at"),  # the last time that it was still so
     micros("told_at", nullable=True),
