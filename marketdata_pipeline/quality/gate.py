@@ -18,11 +18,12 @@ from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.domain.verdict import Finding
-from marketdata_pipeline.quality.levels import SPIKE, shifts_in
+from marketdata_pipeline.quality.levels import SPIKE
 from marketdata_pipeline.quality.marks import among, between
-from marketdata_pipeline.quality.overlap import against_overlap, shrunken
+from marketdata_pipeline.quality.overlap import against_overlap, at_odds, odd_ones, shrunken
 from marketdata_pipeline.quality.prices import prices_of
 from marketdata_pipeline.quality.runs import repeats_in
+from marketdata_pipeline.quality.seams import seams_in
 from marketdata_pipeline.quality.terms import currency, impossible_dividends
 
 
@@ -53,7 +54,8 @@ def suspicions(reply: Reply, raw: pd.DataFrame, around: Around) -> list[Finding]
 
     ``raw`` holds the reply's bars as traded, without rows that break a hard rule. The rules by
     name: ``currency``, ``shrunken``, ``level_shift``, ``split_like``, ``wrong_symbol``,
-    ``stale_repeat``, ``impossible_dividend`` (the action of that day is doubted, not the bar).
+    ``at_odds``, ``stale_repeat``, ``impossible_dividend`` (the action of that day is doubted, not
+    the bar).
     """
     stored = around.stored
     return [
@@ -65,15 +67,19 @@ def suspicions(reply: Reply, raw: pd.DataFrame, around: Around) -> list[Finding]
 
 
 def _in_context(raw: pd.DataFrame, around: Around) -> list[Finding]:
-    """What the bars of the reply, put among the stored ones, look like; cut to the reply."""
+    """What the bars of the reply look like among the stored ones, and beside those they replace."""
     if raw.empty:
         return []
     joined, mine = _joined(raw, around.stored)
     prices = prices_of(joined, around.series, around.actions)
+    odd = odd_ones(raw, around.stored, prices)
+    suspect = mine.copy()
+    suspect[mine] = odd | ~among(labels_of(raw), labels_of(around.stored))
     reply = between(*_ends(raw), around.series)
-    found = [*shifts_in(prices, around.actions, mine), *repeats_in(prices)]
+    found = [*seams_in(prices, around.actions, suspect), *repeats_in(prices)]
     kept = ((one, one.within.intersect(reply)) for one in found if one.rule != SPIKE)
-    return [replace(one, within=part) for one, part in kept if part is not None]
+    cut = [replace(one, within=part) for one, part in kept if part is not None]
+    return [*cut, *at_odds(raw, odd, around.series)]
 
 
 def _joined(raw: pd.DataFrame, stored: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

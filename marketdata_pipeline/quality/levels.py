@@ -52,7 +52,7 @@ _KNOWN_NEAR = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shift:
+class Shift:
     """Bars ``first`` to ``last`` (positions, included) are off by the factor ``exp(size)``."""
 
     first: int
@@ -70,21 +70,18 @@ def level_shifts(bars: pd.DataFrame, series: Series, actions: Sequence[Action]) 
     return shifts_in(prices_of(bars, series, actions), actions)
 
 
-def shifts_in(
-    prices: Prices, actions: Sequence[Action], suspect: np.ndarray | None = None
-) -> list[Finding]:
-    """The same of prices at hand.
+def shifts_in(prices: Prices, actions: Sequence[Action]) -> list[Finding]:
+    """The same of prices at hand."""
+    return [told(one, prices, actions) for one in odd_shifts(prices, actions)]
 
-    ``suspect`` marks the bars of a reply among stored ones: the side of a jump without stored bars
-    is off then.
+
+def odd_shifts(prices: Prices, actions: Sequence[Action]) -> Iterator[Shift]:
+    """Jumps that come back are a block; those that stay are judged by what the market did.
+
+    Where a jump stays nothing tells which side is off: the two bars at it are named.
     """
     if len(prices) < 2:  # noqa: PLR2004 - one bar has no neighbour
-        return []
-    return [_told(one, prices, actions) for one in _shifts(prices, actions, suspect)]
-
-
-def _shifts(prices: Prices, actions: Sequence[Action], mine: np.ndarray | None) -> Iterator[_Shift]:
-    """Jumps that come back are a block; those that stay are judged by what the market did."""
+        return
     jump, noise = prices.jump, prices.noise
     large = np.flatnonzero(
         np.abs(jump) > np.maximum(_PAIRED * prices.usual_day, _PAIRED_SIGMA * noise)
@@ -98,7 +95,7 @@ def _shifts(prices: Prices, actions: Sequence[Action], mine: np.ndarray | None) 
             taken.add(back)
             yield _block(int(at), back, prices)
         elif _stays_odd(int(at), prices, actions):
-            yield _one_sided(int(at), prices, mine)
+            yield Shift(int(at) - 1, int(at), float(jump[at]), paired=False)
 
 
 def _way_back(later: np.ndarray, at: int, prices: Prices) -> int | None:
@@ -112,23 +109,8 @@ def _way_back(later: np.ndarray, at: int, prices: Prices) -> int | None:
     return None
 
 
-def _block(at: int, back: int, prices: Prices) -> _Shift:
-    return _Shift(at, back - 1, float(prices.jump[at]), paired=True)
-
-
-def _one_sided(at: int, prices: Prices, mine: np.ndarray | None) -> _Shift:
-    """The side of a jump that is off: the one without stored bars, else the shorter one.
-
-    In a series as it is stored nothing tells: the two bars at the jump are named.
-    """
-    size = float(prices.jump[at])
-    if mine is None:
-        return _Shift(at - 1, at, size, paired=False)
-    before, after = bool(mine[:at].all()), bool(mine[at:].all())
-    after_is_off = after if before != after else len(prices) - at <= at
-    if after_is_off:
-        return _Shift(at, len(prices) - 1, size, paired=False)
-    return _Shift(0, at - 1, -size, paired=False)
+def _block(at: int, back: int, prices: Prices) -> Shift:
+    return Shift(at, back - 1, float(prices.jump[at]), paired=True)
 
 
 def _stays_odd(at: int, prices: Prices, actions: Sequence[Action]) -> bool:
@@ -139,7 +121,7 @@ def _stays_odd(at: int, prices: Prices, actions: Sequence[Action]) -> bool:
     if not _persists(at, prices):
         return False
     noise = float(prices.noise[at])
-    if _known_split(size, date_of(int(prices.labels[at])), actions) is not None:
+    if known_split(size, date_of(int(prices.labels[at])), actions) is not None:
         return True
     if _is_news(at, size, prices):
         return False
@@ -175,13 +157,16 @@ def _is_news(at: int, size: float, prices: Prices) -> bool:
 def _volumes(at: int, prices: Prices) -> tuple[float, float, float]:
     """Usual volume before a bar, that from it on, and that later; 0 where there is none.
 
-    First bars of sessions are compared with first bars.
+    First bars of sessions are compared with first bars. Of days the busiest of the first three
+    counts: what is traded on news falls within a day or two.
     """
     like = prices.starts == prices.starts[at]
     before = prices.volume[:at][like[:at]][-_BEFORE:]
     after = prices.volume[at:][like[at:]]
     first = after[: 1 if prices.starts[at] else _AFTER]
-    return _typical(before), _typical(first), _typical(after[_AFTER : _AFTER + _BEFORE])
+    intraday = prices.series.timeframe.intraday
+    at_first = _typical(first) if intraday else float(first.max())
+    return _typical(before), at_first, _typical(after[_AFTER : _AFTER + _BEFORE])
 
 
 def _typical(volume: np.ndarray) -> float:
@@ -197,7 +182,7 @@ def _unknown_split(size: float, noise: float) -> float | None:
     return None
 
 
-def _known_split(size: float, day: date, actions: Sequence[Action]) -> float | None:
+def known_split(size: float, day: date, actions: Sequence[Action]) -> float | None:
     """The ratio of a known split of about that day which the jump looks like."""
     for one in splits_of(actions):
         log = abs(float(np.log(float(one.value))))
@@ -207,10 +192,11 @@ def _known_split(size: float, day: date, actions: Sequence[Action]) -> float | N
     return None
 
 
-def _told(shift: _Shift, prices: Prices, actions: Sequence[Action]) -> Finding:
+def told(shift: Shift, prices: Prices, actions: Sequence[Action]) -> Finding:
+    """The finding about bars at another level: its rule is what the factor looks like."""
     day = date_of(int(prices.labels[shift.first]))
     noise = float(prices.noise[shift.first])
-    split = _known_split(shift.size, day, actions)
+    split = known_split(shift.size, day, actions)
     may_split = prices.series.instrument.asset_class.has_actions
     if split is None and may_split:
         split = _unknown_split(shift.size, noise)

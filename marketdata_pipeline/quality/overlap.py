@@ -7,14 +7,14 @@ Not here: bars that nobody has stored yet (levels, spikes), and what the reply s
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import labels_of
+from marketdata_pipeline.domain.bars import labels_of, values_of
 from marketdata_pipeline.domain.instrument import AssetClass
 from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
-from marketdata_pipeline.quality.marks import among, range_of
-from marketdata_pipeline.quality.prices import MAD_TO_SIGMA
+from marketdata_pipeline.quality.marks import among, between, range_of
+from marketdata_pipeline.quality.prices import MAD_TO_SIGMA, Prices
 
 _SHIFT = 0.02
 _USUAL_MOVES = 1.5
@@ -22,6 +22,9 @@ _CENTS = 0.002
 _FEWEST_STORED = 5
 _MOST = 0.5
 _FEWEST_COMMON = 3
+AT_ODDS = "at_odds"
+_ODD_SIGMAS = 6.0
+_ODD_VOLUME = float(np.log(10))
 
 
 def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Finding]:
@@ -51,7 +54,7 @@ def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> 
         return []
     closes = stored["close"].to_numpy()[there]
     ratio = np.log(raw["close"].to_numpy()[here] / closes)
-    middle = float(np.median(ratio))
+    middle = _middle(ratio)
     spread = MAD_TO_SIGMA * float(np.median(np.abs(ratio - middle)))
     evidence = {"factor": float(np.exp(middle)), "spread": spread, "common": common}
     within = range_of(raw, 0, len(raw) - 1, series)
@@ -64,6 +67,73 @@ def against_overlap(raw: pd.DataFrame, stored: pd.DataFrame, series: Series) -> 
         return []
     detail = f"its prices are {np.exp(middle):.4g} times those of the same stored bars"
     return [Finding("level_shift", within, detail, evidence)]
+
+
+def _middle(ratio: np.ndarray) -> float:
+    """The median; of two the one nearer to none, as one of two bars is not most of them."""
+    if len(ratio) == 2:  # noqa: PLR2004 - one and another
+        return float(ratio[np.argmin(np.abs(ratio))])
+    return float(np.median(ratio))
+
+
+def odd_ones(raw: pd.DataFrame, stored: pd.DataFrame, prices: Prices) -> np.ndarray:
+    """A mask of the reply's bars that are at odds with the stored ones of the same labels.
+
+    A price is further from the stored one than 2 % and six usual moves, or volume is off by more
+    than ten times and further from the usual. Not so where the reply's bar is closer than the
+    stored one to the bars on both sides: it is the stored one that is odd then.
+
+    ``prices``: stored bars and the reply's, which count where both have one.
+    """
+    mine, held = labels_of(raw), labels_of(stored)
+    here, there = among(mine, held), among(held, mine)
+    odd = np.zeros(len(raw), dtype=bool)
+    if not here.any():
+        return odd
+    ours, theirs = values_of(raw)[:, here], values_of(stored)[:, there]
+    at = np.flatnonzero(among(prices.labels, mine[here]))
+    away = np.log(theirs[:4] / ours[:4])
+    least = np.maximum(_SHIFT, _ODD_SIGMAS * prices.noise[at])
+    of_price = (np.abs(away) > least).any(axis=0)
+    of_price[of_price] = ~_closer(prices, at[of_price], away[:, of_price])
+    odd[here] = of_price | _odd_volume(ours[4], theirs[4], prices.volume)
+    return odd
+
+
+def at_odds(raw: pd.DataFrame, odd: np.ndarray, series: Series) -> list[Finding]:
+    """A finding for each bar of the reply that is at odds with the stored one."""
+    detail = "it is far from the bar that is stored for it"
+    labels = labels_of(raw)[odd].tolist()
+    return [Finding(AT_ODDS, between(one, one, series), detail) for one in labels]
+
+
+def _closer(prices: Prices, at: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Where the prices of bars are closer to the closes on both sides than the stored ones are.
+
+    ``away``: how far the stored ones are from them, a row a price.
+    """
+    closer = np.zeros(len(at), dtype=bool)
+    others = np.setdiff1d(np.arange(len(prices)), at)
+    for place, (one, off) in enumerate(zip(at.tolist(), away.T, strict=True)):
+        after = int(np.searchsorted(others, one))
+        if 0 < after < len(others):
+            beside = prices.logs[3, others[after - 1 : after + 1]][:, None]
+            ours = prices.logs[:, one] - beside
+            nearest = np.abs(ours).max(axis=1) < np.abs(ours + off).max(axis=1)
+            closer[place] = bool(nearest.all())
+    return closer
+
+
+def _odd_volume(ours: np.ndarray, theirs: np.ndarray, all_of_them: np.ndarray) -> np.ndarray:
+    traded = (ours > 0) & (theirs > 0)
+    odd = np.zeros(len(ours), dtype=bool)
+    if not traded.any():
+        return odd
+    usual = float(np.log(np.median(all_of_them[all_of_them > 0])))
+    mine, other = np.log(ours[traded]), np.log(theirs[traded])
+    further = np.abs(mine - usual) > np.abs(other - usual)
+    odd[traded] = (np.abs(mine - other) > _ODD_VOLUME) & further
+    return odd
 
 
 def _tolerated(closes: np.ndarray) -> float:
