@@ -131,6 +131,13 @@ def is_due(hole: Span, market_now: datetime) -> bool:
     return hole.recheck_at is not None and hole.recheck_at <= market_now
 
 
+def due_within(coverage: Coverage, wanted: TimeRange | None, market_now: datetime) -> list[Span]:
+    """The wanted parts of the holes that are due; None: nothing is wanted."""
+    due = [one for one in coverage.holes() if wanted is not None and is_due(one, market_now)]
+    parts = [(hole, intersect([hole.within], [wanted] if wanted else [])) for hole in due]
+    return [replace(hole, within=part) for hole, inside in parts for part in inside]
+
+
 def answered_where(coverage: Coverage, idle: Callable[[TimeRange], bool]) -> Coverage:
     """The coverage with holes answered in which no bar is expected any more."""
     spans = [Span(one.within, SpanKind.ANSWERED) for one in coverage.holes() if idle(one.within)]

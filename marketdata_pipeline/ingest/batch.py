@@ -126,13 +126,14 @@ class Batch:
             work = self._work(wish)
             if wish.series.timeframe.derived:
                 work.derive(wish, tally)
-            elif not work.needs_requests(wish):
                 return None
-            elif self.limited is not None:
+            work.let_go(wish)
+            if not work.needs_requests(wish):
+                return None
+            if self.limited is not None:
                 return self.limited
-            else:
-                self._alone(wish, flight)
-                self._fetch(wish, tally)
+            self._alone(wish, flight)
+            self._fetch(wish, tally)
         except MarketDataError as error:
             return error
         return None

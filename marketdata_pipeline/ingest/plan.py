@@ -4,13 +4,13 @@ Not here: asking (update) and what becomes of an answer (settle).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
 from marketdata_pipeline.domain.calendars import calendar_of
-from marketdata_pipeline.domain.coverage import Coverage, absent_ranges
+from marketdata_pipeline.domain.coverage import Coverage, Span, SpanKind, absent_ranges
 from marketdata_pipeline.domain.ranges import (
     TimeRange,
     cut,
@@ -18,6 +18,7 @@ from marketdata_pipeline.domain.ranges import (
     from_micros,
     intersect,
     span,
+    subtract,
 )
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -113,6 +114,37 @@ def with_neighbours(ask: Ask, wanted: TimeRange, longest: timedelta | None) -> A
     start = max(ask.window.start - _NEIGHBOURS, wanted.start)
     end = min(ask.window.end + _NEIGHBOURS, wanted.end)
     return Ask(TimeRange(start, end), ask.parts)
+
+
+def never_asked(
+    holes: Iterable[Span],
+    depths: Sequence[timedelta | None],
+    first_trade: date | None,
+    market_now: datetime,
+) -> list[Span]:
+    """What becomes of wanted holes that are due and that no plan ever asks for.
+
+    Before the listing nothing is missing, so it counts as answered; what lies beyond ``depths``,
+    those of all providers, is out of depth and keeps its history.
+    """
+    found: list[Span] = []
+    for hole in holes:
+        listed = after_listing(hole.within, first_trade)
+        before = subtract([hole.within], [] if listed is None else [listed])
+        found += [Span(one, SpanKind.ANSWERED) for one in before]
+        old = None if listed is None else _beyond(listed, depths, market_now)
+        if old is not None:
+            found.append(replace(hole, within=old, kind=SpanKind.OUT_OF_DEPTH, recheck_at=None))
+    return found
+
+
+def _beyond(
+    wanted: TimeRange, depths: Sequence[timedelta | None], market_now: datetime
+) -> TimeRange | None:
+    parts = [_within_depth(wanted, one, market_now)[1] for one in depths]
+    ends = [None if one is None else one.end for one in parts]
+    reached = [one for one in ends if one is not None]
+    return span(wanted.start, min(reached)) if reached and len(reached) == len(ends) else None
 
 
 def _parts(window: TimeRange, due: Mapping[TimeRange, TimeRange]) -> Iterator[TimeRange]:

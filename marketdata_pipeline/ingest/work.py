@@ -11,6 +11,7 @@ from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage
 from marketdata_pipeline.domain.errand import Errand
+from marketdata_pipeline.domain.hole import due_within
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, span
 from marketdata_pipeline.domain.reply import Basis, Reply
@@ -32,6 +33,7 @@ from marketdata_pipeline.ingest.plan import (
     Ask,
     Plan,
     bars_before,
+    never_asked,
     plan,
     wanted_range,
     with_neighbours,
@@ -112,6 +114,14 @@ class InstrumentWork:
         return wanted is not None and any(
             self._plan(one, wish.series, wanted).asks for one in self._candidates(wish.series)
         )
+
+    def let_go(self, wish: Wish) -> None:
+        """Note of due holes that no provider will be asked for them."""
+        series, now = wish.series, self.clock.market_now()
+        holes = due_within(self.coverage.get(series, Coverage()), self._wanted(wish), now)
+        depths = [one.timeframes[series.timeframe].depth for one in self._candidates(series)]
+        if gone := never_asked(holes, depths, self.first_trade, now):
+            self.coverage[series] = self.store.cover(series, gone)
 
     def _wanted(self, wish: Wish) -> TimeRange | None:
         return wanted_range(wish.series, wish.since, wish.until, self.clock.market_now())

@@ -12,8 +12,13 @@ from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import TimeRange, depth_edge
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.governor.waits import Waits
+from marketdata_pipeline.ingest.events import Events
 from marketdata_pipeline.ingest.gaps import Gaps, wanted_of
 from marketdata_pipeline.ingest.queue import Queue
+from marketdata_pipeline.ingest.track import Keeping
+from marketdata_pipeline.ingest.worker import Worker
+from marketdata_pipeline.providers.base import Capability
 from marketdata_pipeline.store.gaps import DueHoles
 from marketdata_pipeline.store.tracking import Tracked
 from marketdata_pipeline_tests.ingest.world import FRIDAY_CLOSE, World, day, days, walk
@@ -138,6 +143,53 @@ def test_of_one_row_the_range_holds_everything_and_the_priority_is_the_highest()
     assert (first.start, first.end) == (day("2024-03-05"), day("2024-03-08"))
     assert first.timeframes == (Timeframe.H1, Timeframe.D1)
     assert (second.instrument, second.priority) == (MSFT, Priority.TRACKED)
+
+
+# Due holes that no plan asks for
+
+
+def _looks(world: World, count: int = 3) -> list[int]:
+    """How many series each look brings; its rows are done at once."""
+    queue, found = Queue(world.home.engine, world.clock), list[int]()
+    for _ in range(count):
+        found.append(_gaps(world).look().series)
+        worker = Worker(
+            Events(world.home.engine, world.clock, Keeping()),
+            queue,
+            world.updater,
+            Waits(),
+            lambda _: None,
+        )
+        while worker.step() is not None:
+            pass
+        world.clock.advance(timedelta(minutes=6))
+    return found
+
+
+def test_a_due_hole_before_the_listing_is_answered_and_comes_back_no_more(world: World) -> None:
+    world.provider.truth = {DAYS: walk(DAYS, days("2024-01-02", "2024-03-16"))}
+    world.provider.first_trade = date(2024, 2, 1)
+    world.tracking.put(Tracked(AAPL, (Timeframe.D1,), day("2024-01-02")))
+    world.updater.update(DAYS)
+    world.store.cover(DAYS, [_hole("2024-01-10", "2024-01-12"), _hole("2024-01-30", "2024-02-02")])
+    world.provider.asked.clear()
+    assert _looks(world) == [1, 0, 0]
+    assert world.store.coverage([DAYS])[DAYS].holes() == []
+    assert len(world.provider.asked) == 1  # for the first of February
+
+
+def test_a_due_hole_that_no_provider_serves_any_more_is_out_of_depth_with_its_history(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cover(world, HOURS, _hole("2024-01-10", "2024-01-12"))
+    short = {**world.provider.timeframes, Timeframe.H1: Capability(None, timedelta(days=30))}
+    monkeypatch.setattr(type(world.provider), "timeframes", short)
+    assert _looks(world) == [1, 0, 0]
+    kept = [one for one in world.store.coverage([HOURS])[HOURS].spans if one.tries]
+    assert [(one.kind, one.tries, one.since) for one in kept] == [
+        (SpanKind.OUT_OF_DEPTH, 1, NOW - 5 * HOUR)
+    ]
+    assert world.provider.asked == []
 
 
 # Holes that an answer leaves

@@ -14,6 +14,7 @@ from marketdata_pipeline.ingest.plan import (
     DAWN,
     Plan,
     bars_before,
+    never_asked,
     plan,
     wanted_range,
 )
@@ -174,3 +175,14 @@ def test_bars_that_are_older_than_all_known_actions_came_without_theirs() -> Non
     assert bars_before(known, [SeriesSummary(DAILY, first=day("2021-01-01"))]) is None
     assert bars_before(known, []) is None
     assert bars_before([], stored) is None  # a reply's own are known by then
+
+
+def test_a_due_hole_is_let_go_before_the_listing_and_beyond_the_depth_of_all_providers() -> None:
+    hole = Span(days("2024-01-10", "2024-03-12"), SpanKind.HOLE, FRIDAY_CLOSE, 3, FRIDAY_CLOSE)
+    short, long = timedelta(days=10), timedelta(days=30)
+    found = never_asked([hole], [short, long], date(2024, 1, 20), FRIDAY_CLOSE)
+    assert [(one.within, one.kind, one.tries) for one in found] == [
+        (days("2024-01-10", "2024-01-20"), SpanKind.ANSWERED, 0),
+        (TimeRange(day("2024-01-20"), depth_edge(FRIDAY_CLOSE, long)), SpanKind.OUT_OF_DEPTH, 3),
+    ]
+    assert never_asked([hole], [short, None], None, FRIDAY_CLOSE) == []
