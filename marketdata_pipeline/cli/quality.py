@@ -12,6 +12,7 @@ from rich.text import Text
 
 from marketdata_pipeline.assembly import assemble
 from marketdata_pipeline.cli.state import State, about, console, print_json, state_of
+from marketdata_pipeline.cli.tracking import parse_timeframes
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.timeframe import Timeframe
@@ -31,7 +32,9 @@ def quality(
         typer.Argument(metavar="[INSTRUMENT]...", help="Only these; default: everything."),
     ] = None,
     *,
-    timeframe: Annotated[str, typer.Option("--timeframe", "-t", help="Only this one.")] = "",
+    timeframe: Annotated[
+        str, typer.Option("--timeframe", "-t", help="Comma-separated; default: all.")
+    ] = "",
     worst: Annotated[
         int, typer.Option(min=0, max=_MOST, help="List so many series; 0: all of them.")
     ] = 20,
@@ -45,13 +48,13 @@ def quality(
 ) -> None:
     """How good what is stored is: a score and what fails, the worst series first."""
     state, asked = state_of(context), [Instrument.parse(one) for one in instruments or []]
-    frame = Timeframe.parse(timeframe) if timeframe else None
+    frames = parse_timeframes(timeframe)
     if html is not None and not html.absolute().parent.is_dir():
         raise BadInput(f"{html} is in no folder that exists; make the folder or name another file")
     thresholds = refuse_unknown(state.settings.thresholds)
     with state.opened() as home:
-        unread = _recheck(state, home, asked, frame) if recheck else []
-        card = read_scorecard(home, thresholds, asked, frame)
+        unread = _recheck(state, home, asked, frames) if recheck else []
+        card = read_scorecard(home, thresholds, asked, frames)
         some = card.graded[:worst] if worst else card.graded
         if html is not None:
             where = about(home)
@@ -66,11 +69,11 @@ def quality(
 
 
 def _recheck(
-    state: State, home: Home, asked: list[Instrument], frame: Timeframe | None
+    state: State, home: Home, asked: list[Instrument], frames: list[Timeframe]
 ) -> list[str]:
     """Judge anew; what could not be read, in words."""
     use_case = assemble(state.settings, home).recheck
-    wanted = [one for one in use_case.series(asked) if frame in {None, one.timeframe}]
+    wanted = [one for one in use_case.series(asked) if not frames or one.timeframe in frames]
     return [str(one.error) for one in use_case.run(wanted) if one.error is not None]
 
 

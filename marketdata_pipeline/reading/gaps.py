@@ -10,14 +10,21 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.home import Home
-from marketdata_pipeline.domain.calendars import calendar_of
+from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.gap import Facts, Gap, GapState, gaps_of
 from marketdata_pipeline.domain.incident import Incident, ranges_of
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, span
+from marketdata_pipeline.domain.ranges import (
+    MICROSECOND,
+    TimeRange,
+    depth_edge,
+    from_micros,
+    span,
+)
 from marketdata_pipeline.domain.schedules import EARLIEST
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
+from marketdata_pipeline.errors import BadInput
 from marketdata_pipeline.store import gaps, incidents
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -83,6 +90,7 @@ def read_gaps(
         states: only these; empty: all but what was not listed yet.
 
     Raises:
+        BadInput: nothing of one of the instruments is kept.
         StoreError: the catalog is unreadable.
     """
     now = home.clock.market_now()
@@ -104,7 +112,11 @@ def read_gaps(
 def kept_series(
     home: Home, instruments: Collection[Instrument], timeframes: Collection[Timeframe]
 ) -> dict[Series, datetime | None]:
-    """The series that are tracked, or all of named instruments, with the instant since when."""
+    """The series that are tracked, or all of named instruments, with the instant since when.
+
+    Raises:
+        BadInput: nothing of one of the instruments is kept.
+    """
     tracked = Tracking(home.engine, home.clock).all()
     found = {
         Series(one.instrument, frame): one.since for one in tracked for frame in one.timeframes
@@ -115,6 +127,10 @@ def kept_series(
         found = {
             one: at for one, at in {**found, **others}.items() if one.instrument in instruments
         }
+        unknown = set(instruments) - {one.instrument for one in found}
+        if unknown:
+            names = " ".join(map(str, sorted(unknown)))
+            raise BadInput(f"not kept here: {names}; run: marketdata track {names}")
     return {one: at for one, at in found.items() if not timeframes or one.timeframe in timeframes}
 
 
@@ -147,8 +163,33 @@ class _Known:
             first_trade=self.first_trades[series.instrument],
             depth=series.timeframe.depth,
             outages=tuple(part for one in ours for part in ranges_of(calendar, one.sessions)),
-            held=self.held.get(series, ()),
+            held=_held(calendar, series.timeframe, self.held.get(series, ())),
         )
+
+
+def _held(
+    calendar: Calendar, timeframe: Timeframe, labels: Iterable[TimeRange]
+) -> tuple[TimeRange, ...]:
+    """What is held, each up to where its last bar ends; one where no bar is expected between."""
+    found: list[TimeRange] = []
+    for one in sorted(labels):
+        end = _end(calendar, timeframe, one.end - MICROSECOND)
+        between = span(found[-1].end, one.start) if found else None
+        if found and (between is None or not len(calendar.grid(timeframe, between).labels)):
+            last = found.pop()
+            found.append(TimeRange(last.start, max(last.end, end)))
+        else:
+            found.append(TimeRange(one.start, end))
+    return tuple(found)
+
+
+def _end(calendar: Calendar, timeframe: Timeframe, label: datetime) -> datetime:
+    """Where the bar of a label ends, as holes do."""
+    if timeframe.intraday:
+        closes = calendar.grid(timeframe, TimeRange(label, label + MICROSECOND)).closes
+        if len(closes):
+            return from_micros(int(closes[0]))
+    return label + timeframe.length
 
 
 def _wanted(series: Series, since: datetime | None, now: datetime) -> TimeRange | None:

@@ -3,7 +3,7 @@
 Not here: judging (ingest), the page (scorecard_page), the checks of Dagster (defs).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -110,7 +110,7 @@ def read_scorecard(
     home: Home,
     thresholds: Thresholds,
     instruments: Sequence[Instrument] = (),
-    timeframe: Timeframe | None = None,
+    timeframes: Collection[Timeframe] = (),
 ) -> Scorecard:
     """The scorecard of an opened home, in a constant number of queries.
 
@@ -120,7 +120,7 @@ def read_scorecard(
         home: the one to look at.
         thresholds: weights, and rules that are off.
         instruments: only these; none: everything that is kept.
-        timeframe: only that one.
+        timeframes: only these; none: all.
 
     Raises:
         BadInput: nothing of one of the instruments is kept.
@@ -128,7 +128,7 @@ def read_scorecard(
     """
     data = data_of(home)
     found = data.overviews_of(instruments) if instruments else data.overviews()
-    wanted = [one for one in found if timeframe in {None, one.summary.series.timeframe}]
+    wanted = [one for one in found if not timeframes or one.summary.series.timeframe in timeframes]
     kept = data.verdicts.of_all([one.summary.series for one in wanted])
     tracked = {Series(one.instrument, frame) for one in data.tracked() for frame in one.timeframes}
     now = home.clock.market_now()

@@ -269,7 +269,7 @@ def change(
 
 
 def held_apart(connection: Connection) -> dict[Series, tuple[TimeRange, ...]]:
-    """By series the label ranges of the bars that quarantine holds."""
+    """By series the labels that quarantine holds, from the first to a microsecond past the last."""
     row = quarantine.c
     wanted = select(series_table.c.key, row.first_ts, row.last_ts)
     wanted = wanted.join_from(quarantine, series_table)

@@ -49,7 +49,9 @@ def test_a_gap_is_told_with_all_that_is_known_of_it(marketdata: Terminal, now: d
     assert lines[1] == ["provider_hole", "1", "1", "1"]
     assert lines[3][:4] == ["AAPL|1d", "2024-03-13..2024-03-14", "1", "provider_hole"]
     assert lines[3][4:7] == [*f"{now - timedelta(days=9):%Y-%m-%d %H:%M}".split(), "4"]
-    assert marketdata("gaps", "MSFT").out == "no gap in 0 series\n"
+    unknown = marketdata("gaps", "MSFT")
+    assert unknown.code == 2
+    assert unknown.sentence() == "not kept here: MSFT; run: marketdata track MSFT"
     assert marketdata("gaps", "--state", "new").out == "no gap in 1 series\n"
     assert marketdata("gaps", "-t", "1wk").out == "no gap in 0 series\n"
 

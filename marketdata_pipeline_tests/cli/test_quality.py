@@ -70,6 +70,7 @@ def test_a_bar_that_went_bad_in_the_store_is_found_by_a_recheck_only(
 @pytest.mark.usefixtures("world")
 def test_only_what_was_asked_for_is_listed(marketdata: Terminal) -> None:
     assert list(told(marketdata, "AAPL", "--timeframe", "1wk")) == ["AAPL|1wk"]
+    assert list(told(marketdata, "AAPL", "-t", "1wk,1d")) == list(told(marketdata, "AAPL"))
     assert len(told(marketdata, "--worst", 1)) == 1
     assert len(told(marketdata, "--worst", 0)) == 2
     found = marketdata("quality", "MSFT")

@@ -108,6 +108,8 @@ def test_a_dry_run_says_what_would_be_asked_and_why_and_changes_nothing(
         (("--json",), "--json needs --dry-run"),
         (("--to", "2024-01-01"), "--to needs --from"),
         (("A|B",), "A|B"),
+        (("NOPE", "--dry-run"), "not kept here: NOPE; run: marketdata track NOPE"),
+        (("NOPE",), "not kept here: NOPE"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -2,18 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from marketdata_pipeline.database.doubting import quarantine
+from marketdata_pipeline.database.engine import writing
 from marketdata_pipeline.database.home import Home
+from marketdata_pipeline.domain.calendars import calendar_of
 from marketdata_pipeline.domain.coverage import Span, SpanKind
 from marketdata_pipeline.domain.gap import GapState
 from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.reading.gaps import read_gaps
+from marketdata_pipeline.errors import BadInput
+from marketdata_pipeline.reading.gaps import kept_series, read_gaps
+from marketdata_pipeline.store import identity
 from marketdata_pipeline.store.tracking import Tracked
 from marketdata_pipeline_tests.ingest.many import QUARTER, Market
 from marketdata_pipeline_tests.ingest.world import World, day, days, make_world
@@ -102,3 +109,67 @@ def test_a_named_instrument_is_looked_at_though_nobody_tracks_it(world: World) -
         _home(world), instruments={Instrument("Q000")}, states=[GapState.NEW]
     ).gaps
     assert gap.within.start == day("2024-03-13")
+
+
+def test_a_name_of_which_nothing_is_kept_is_refused(world: World) -> None:
+    Market.of(world, 1, lost=(), losers=0).update()
+    wanted = {Instrument("Q000"), Instrument("NOPE")}
+    with pytest.raises(BadInput, match="not kept here: NOPE; run: marketdata track NOPE"):
+        kept_series(_home(world), wanted, ())
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        (["13 14:30 13 16:30"], ["13 14:30 13 17:30"]),
+        (["13 14:30 13 14:30", "13 15:30 13 15:30"], ["13 14:30 13 16:30"]),
+        (["13 14:30 13 14:30", "13 16:30 13 16:30"], ["13 14:30 13 15:30", "13 16:30 13 17:30"]),
+        (["13 17:30 13 19:30"], ["13 17:30 13 20:00"]),
+        (["13 18:30 13 19:30", "14 13:30 14 14:30"], ["13 18:30 14 15:30"]),
+    ],
+)
+def test_what_is_held_ends_where_its_last_bar_does(
+    world: World, held: list[str], told: list[str]
+) -> None:
+    world.tracking.put(Tracked(HOUR.instrument, (Timeframe.H1,), QUARTER.start))
+    hole = Span(days("2024-03-13", "2024-03-15"), SpanKind.HOLE, world.clock.market)
+    world.store.cover(HOUR, [hole])
+    for words in held:
+        hold(world, HOUR, *march(words))
+    found = read_gaps(_home(world), states=[GapState.QUARANTINED]).gaps
+    assert [one.within for one in found] == [TimeRange(*march(words)) for words in told]
+    calendar = calendar_of(HOUR.instrument)
+    for one in found:
+        assert len(calendar.grid(Timeframe.H1, one.within).labels) == one.bars
+
+
+def test_what_is_held_of_days_ends_a_day_after_the_last(world: World) -> None:
+    one = Series(HOUR.instrument, Timeframe.D1)
+    world.tracking.put(Tracked(one.instrument, (Timeframe.D1,), QUARTER.start))
+    world.store.cover(
+        one, [Span(days("2024-03-11", "2024-03-16"), SpanKind.HOLE, world.clock.market)]
+    )
+    hold(world, one, day("2024-03-12"), day("2024-03-14"))
+    (gap,) = read_gaps(_home(world), states=[GapState.QUARANTINED]).gaps
+    assert (gap.within, gap.bars) == (days("2024-03-12", "2024-03-15"), 3)
+
+
+def march(words: str) -> tuple[datetime, datetime]:
+    """Two instants of March 2024."""
+    first, opens, last, closes = words.split()
+    return day(f"2024-03-{first}T{opens}"), day(f"2024-03-{last}T{closes}")
+
+
+def hold(world: World, series: Series, start: datetime, end: datetime) -> None:
+    """Have quarantine hold bars from the one label to the other."""
+    first, last = to_micros(start), to_micros(end)
+    row = {
+        "status": "held", "reason": "spike", "detail": "far off", "evidence": "{}", "times": 1,
+        "fingerprint": str(first), "provider": "truth", "origin": "truth", "window_start": first,
+        "window_end": last + 1, "currency": "USD", "market_at": 1, "fetched_at": 1, "run_id": "r",
+        "rows": 1, "first_ts": first, "last_ts": last, "data": b"x", "checksum": "c",
+        "actions": "[]", "held_at": 1, "seen_at": 1,
+    }  # fmt: skip
+    with writing(world.home.engine) as connection:
+        number = identity.lock_series(connection, series)
+        connection.execute(insert(quarantine), [{**row, "series_id": number}])

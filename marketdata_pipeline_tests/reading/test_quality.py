@@ -78,7 +78,7 @@ def test_weights_and_switches_count(world: World) -> None:
 def test_what_is_not_kept_is_refused(world: World) -> None:
     with pytest.raises(BadInput, match="not kept here: IBM"):
         read_scorecard(at(world), Thresholds(), [Instrument.parse("IBM")])
-    assert read_scorecard(at(world), Thresholds(), timeframe=Timeframe.H1).graded == ()
+    assert read_scorecard(at(world), Thresholds(), timeframes=[Timeframe.H1]).graded == ()
 
 
 def test_completeness_is_told_by_class_and_timeframe(world: World) -> None:
