@@ -42,7 +42,7 @@ def test_what_is_backed_up_is_restored_with_its_partitions(
     told = marketdata("--home", new, "restore", tmp_path / "saved here")
     assert (told.code, told.err) == (0, "")
     assert told.out.splitlines()[0] == f"live home at {new}, from {tmp_path}/saved here"
-    assert f"equal: 20 tables, 0 bar files; {_stored(world)} bars of 2 series read" in told.out
+    assert f"equal: 26 tables, 0 bar files; {_stored(world)} bars of 2 series read" in told.out
     assert keys(new) == ["MSFT", "^GSPC", "AAPL"]
     with open_home(new) as home:
         assert BarStore(home.engine, home.bars, home.clock).read(AAPL).equals(bars)
@@ -78,7 +78,7 @@ def test_with_json_each_says_what_it_did(
     with open_home(new) as restored:
         as_earlier_versions_wrote(restored)
     back = json.loads(marketdata("--home", new, "downgrade", "0002", "--json").out)
-    assert (back["found"], back["target"], len(back["losses"])) == (NEWEST, "0002", 4)
+    assert (back["found"], back["target"], len(back["losses"])) == (NEWEST, "0002", 5)
     assert Path(back["backup"]).parent == new / "backups"
 
 
@@ -90,6 +90,7 @@ def test_a_downgrade_says_what_is_lost_and_init_comes_up_again(
     first, *lost, last = said.out.splitlines()
     assert first == f"the catalog of {home.folder} is at revision 0003, it was at {NEWEST}"
     assert [one.strip() for one in lost] == [
+        "Quarantine, closures, incidents, reports, alerts are lost; provisional is answered.",
         "Transactions, holdings and the queue are lost; what is tracked stays tracked.",
         "The log of requests and used credits are lost; turns taken and cooldowns stay.",
         "Superseded values and the journal of restatements are lost; the bars that count stay.",

@@ -312,7 +312,11 @@ def test_what_is_written_meanwhile_is_in_a_series_with_its_version_or_not_at_all
         if line.series == aapl:
             for one in (aapl, euro):
                 frame = world.provider.truth[one]
-                more = frame.tail(1).set_axis(frame.index[-1:] + pd.Timedelta(days=3))
+                more = (
+                    (frame.tail(1) * 1.01)
+                    .round(2)
+                    .set_axis(frame.index[-1:] + pd.Timedelta(days=3))
+                )
                 world.provider.truth = {**world.provider.truth, one: pd.concat([frame, more])}
             assert not [one.error for one in world.updater.update_many([aapl, euro]) if one.error]
 

@@ -39,7 +39,7 @@ def missing(world: World, text: str, adjust: Adjust = Adjust.SPLITS) -> list[str
 def one_more_day(world: World, series: Series) -> None:
     world.clock.advance(timedelta(days=4))
     frame = world.provider.truth[series]
-    more = frame.tail(1).set_axis(frame.index[-1:] + pd.Timedelta(days=3))
+    more = (frame.tail(1) * 1.01).round(2).set_axis(frame.index[-1:] + pd.Timedelta(days=3))
     world.provider.truth = {**world.provider.truth, series: pd.concat([frame, more])}
     assert not [one.error for one in world.updater.update_many([series]) if one.error]
 

@@ -254,7 +254,7 @@ def _create_alerts() -> None:
 
 
 def downgrade() -> None:
-    """All of it is lost; provisional bars and ranges without a trade count as answered."""
+    """Quarantine, closures, incidents, reports, alerts are lost; provisional is answered."""
     for table in ("alerts", "reports", "action_changes", "closures", "incidents", "quarantine"):
         op.drop_table(table)
     op.drop_index("ix_coverage_due", "coverage")
