@@ -72,6 +72,11 @@ def greatest(*values: ColumnElement[int], postgres: bool) -> ColumnElement[int]:
     return func.greatest(*values) if postgres else func.max(*values)
 
 
+def least(*values: ColumnElement[int], postgres: bool) -> ColumnElement[int]:
+    """The smallest of several values of one row; none may be NULL."""
+    return func.least(*values) if postgres else func.min(*values)
+
+
 def one_of(connection: Connection, column: ColumnElement[str], keys: Iterable[str]) -> Any:
     """``column IN keys`` with one bound value, however many keys there are."""
     wanted = list(keys)

@@ -6,8 +6,8 @@ of its next try, and here it becomes a row of the queue once that has come.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Final
 
@@ -21,12 +21,12 @@ from marketdata_pipeline.domain.errand import Priority
 from marketdata_pipeline.domain.hole import answered_where, beyond_depth
 from marketdata_pipeline.domain.incident import Incident
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, span, subtract
+from marketdata_pipeline.domain.ranges import TimeRange, depth_edge, subtract
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.incidents import Incidents
 from marketdata_pipeline.ingest.queue import Queue
-from marketdata_pipeline.store import backfills, gaps
+from marketdata_pipeline.store import backfills, gaps, unasked
 from marketdata_pipeline.store.backfills import Wanted
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.catalog import Catalog
@@ -35,6 +35,8 @@ from marketdata_pipeline.store.tracking import Tracking
 
 _SOON: Final = timedelta(days=2)
 """What the provider serves no more by then goes first."""
+_FIRST_MINUTES: Final = 2
+"""Of an hour; the sensor looks every minute."""
 _GIVEN_UP: Final = timedelta(days=1)
 """So long the queue is not asked again for what it gave up."""
 _MOST: Final = 10_000
@@ -103,30 +105,25 @@ class Gaps:
             return gaps.due(connection, now, _MOST)
 
     def _nearly_lost(self, now: datetime) -> list[DueHoles]:
-        """What was never asked for of what a provider serves for two days yet."""
-        found: list[tuple[Series, TimeRange]] = []
+        """What was never asked for of what a provider serves for two days yet.
+
+        That is looked for once an hour, in its first minutes: so it is found in time whoever was
+        started again meanwhile, and a second look there brings what the queue is at already.
+        """
+        if now.minute >= _FIRST_MINUTES:
+            return []
+        found: list[DueHoles] = []
         for frame in (one for one in Timeframe if one.depth is not None and not one.derived):
             edge = depth_edge(now, frame.depth or _SOON)
-            soon = TimeRange(edge, edge + _SOON)
             with reading(self.queue.engine) as connection:
-                near = gaps.not_asked(connection, frame, soon)
-            found += [(one, soon) for one in near]
-        if not found:
-            return []
-        held, since = (
-            self.tracking.held(),
-            {one.instrument: one.since for one in self.tracking.all()},
-        )
-        coverage = self.store.coverage(one for one, _ in found)
-        facts = self.catalog.facts(one.instrument for one, _ in found)
-        return [
-            DueHoles(one, part, held=one.instrument in held)
-            for one, soon in found
-            for part in _never_asked(
-                soon, coverage[one], since.get(one.instrument), facts[one.instrument].first_trade
-            )
-            if _expects(one, part)
-        ]
+                near = unasked.not_asked(connection, frame, TimeRange(edge, edge + _SOON))
+            found += [
+                replace(one, within=part)
+                for one, asked in near
+                for part in subtract([one.within], asked)
+                if _expects(one.series, part)
+            ]
+        return found
 
     def _free(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Without what the queue is at, gave up within a day, or did just now."""
@@ -161,16 +158,6 @@ def wanted_of(due: Iterable[DueHoles], late: Iterable[DueHoles]) -> list[Wanted]
             mine.priority if mine and mine.priority is Priority.HELD else priority,
         )
     return sorted(hulls.values(), key=lambda one: one.priority is not Priority.HELD)
-
-
-def _never_asked(
-    soon: TimeRange, coverage: Coverage, since: datetime | None, first_trade: date | None
-) -> list[TimeRange]:
-    """What nobody asked for of a range, as far as it is kept and was listed."""
-    listed = None if first_trade is None else datetime.combine(first_trade, time.min, tzinfo=UTC)
-    start = max(one for one in (soon.start, since, listed) if one is not None)
-    kept = span(start, soon.end)
-    return [] if kept is None else subtract([kept], [one.within for one in coverage.spans])
 
 
 def _changed(connection: Connection, series: Iterable[Series], moved: _Moved) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     and_,
     case,
     exists,
@@ -86,11 +85,11 @@ class Lacking(NamedTuple):
 
 
 def _with_coverage() -> FromClause:
-    return _series().join(coverage, _SPAN.series_id == series_table.c.id)
+    return tracked_series().join(coverage, _SPAN.series_id == series_table.c.id)
 
 
 @cache
-def _series() -> FromClause:
+def tracked_series() -> FromClause:
     """Series of the timeframes at which their instruments are tracked."""
     frames = literal(",") + tracked_instruments.c.timeframes + ","
     tracked = frames.like(literal("%,") + series_table.c.timeframe + ",%")
@@ -196,7 +195,7 @@ def asked(
     listed = series_table.c.first_ts < end
     have = and_(listed, spanned(SpanKind.ANSWERED, SpanKind.PROVISIONAL))
     lacks = func.sum(case((spanned(SpanKind.HOLE), 1), else_=0))
-    wanted = select(func.sum(case((have, 1), else_=0)), lacks).select_from(_series())
+    wanted = select(func.sum(case((have, 1), else_=0)), lacks).select_from(tracked_series())
     ours = instruments.c.venue == calendar, series_table.c.timeframe == str(timeframe)
     there, lack = connection.execute(wanted.where(*ours)).one()
     return int(there or 0), int(lack or 0)
@@ -235,7 +234,7 @@ def retry_at(
     weekly = series_table.c.timeframe == str(Timeframe.W1)
     moved = 0
     for frame, inside in ((~weekly, ranges), (weekly, weeks_of(ranges))):
-        ours = select(series_table.c.id).select_from(_series())
+        ours = select(series_table.c.id).select_from(tracked_series())
         ours = ours.where(instruments.c.venue == calendar, frame)
         if only is not None:
             ours = ours.where(one_of_ids(connection, series_table.c.id, only))
@@ -249,15 +248,6 @@ def retry_at(
         change_of = change_of.where(_SPAN.recheck_at != to_micros(at))
         moved += connection.execute(change_of.values(recheck_at=to_micros(at))).rowcount
     return moved
-
-
-def not_asked(connection: Connection, timeframe: Timeframe, within: TimeRange) -> list[Series]:
-    """The tracked series of a timeframe of which no single span holds a range."""
-    start, end = to_micros(within.start), to_micros(within.end)
-    ours = and_(_SPAN.series_id == series_table.c.id, _SPAN.start <= start, _SPAN.end >= end)
-    wanted: Select[Any] = select(series_table.c.key).select_from(_series())
-    wanted = wanted.where(series_table.c.timeframe == str(timeframe), ~exists().where(ours))
-    return [Series.parse(key) for key in connection.execute(wanted).scalars()]
 
 
 def change(

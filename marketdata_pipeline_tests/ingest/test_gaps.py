@@ -127,6 +127,15 @@ def test_what_was_never_asked_for_and_is_served_for_long_yet_waits_its_turn(worl
     assert _gaps(world).look().wanted == ()
 
 
+def test_what_is_soon_lost_is_looked_for_in_the_first_minutes_of_an_hour(world: World) -> None:
+    edge = depth_edge(NOW, timedelta(days=29))
+    _uncovered(world, edge, edge + timedelta(days=1))
+    world.clock.advance(timedelta(minutes=2))
+    assert _gaps(world).look().wanted == ()
+    world.clock.advance(timedelta(minutes=58))
+    assert _gaps(world).look().series == 1
+
+
 def test_of_one_row_the_range_holds_everything_and_the_priority_is_the_highest() -> None:
     def due(series: Series, start: str, end: str, *, held: bool = False) -> DueHoles:
         return DueHoles(series, days(start, end), held=held)

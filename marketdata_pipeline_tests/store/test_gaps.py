@@ -166,15 +166,6 @@ def test_due_holes_of_the_same_range_are_told_at_once_and_who_has_them(
         assert sorted(map(str, gaps.having(connection, alike))) == sorted(map(str, pair))
 
 
-def test_what_no_single_span_holds_was_not_asked_for_whole(engine: Engine, store: BarStore) -> None:
-    _keep(engine, store, "AAPL|1h")
-    part = _keep(engine, store, "MSFT|1h", _hole(_day(6)))
-    with reading(engine) as connection:
-        assert gaps.not_asked(connection, Timeframe.H1, _day(5, 2)) == [part]
-        assert gaps.not_asked(connection, Timeframe.H1, _day(7)) == []
-        assert gaps.not_asked(connection, Timeframe.D1, _day(5)) == []
-
-
 def test_a_change_is_made_of_the_coverage_as_it_is_then(engine: Engine, store: BarStore) -> None:
     one = _keep(engine, store, "AAPL|1d", _hole(_day(6)))
     seen: list[Coverage] = []
