@@ -41,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "check": Kind(
         _WARNING,
         "a quality rule fails for tracked series; one alert a rule",
-        "marketdata quality names the series, marketdata why says it of a single bar",
+        "marketdata quality names the series, marketdata why tells of a single bar",
         weighed=True,
     ),
     "late": Kind(

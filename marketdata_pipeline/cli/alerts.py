@@ -3,6 +3,7 @@
 Not here: looking (ingest.alerting), when somebody is told (alerts.deciding).
 """
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from time import monotonic
@@ -26,6 +27,7 @@ from marketdata_pipeline.domain.ranges import parse_instant
 from marketdata_pipeline.errors import BadInput, MarketDataError
 from marketdata_pipeline.ingest import conditions
 from marketdata_pipeline.ingest.alerting import Outside
+from marketdata_pipeline.quality.rules import RULES
 from marketdata_pipeline.reading.health.instance import InstanceState
 from marketdata_pipeline.store.alerts import Alerts
 
@@ -34,6 +36,7 @@ alerts = typer.Typer(invoke_without_command=True, add_completion=False)
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Key = Annotated[str, typer.Argument(metavar="KEY", help="As `alerts` shows it, or a kind.")]
 _MOST = 30
+_MANY = 10_000
 _SILENT = timedelta(minutes=10)
 _PATIENCE = 10.0
 """Seconds that Dagster's storage may take to answer."""
@@ -96,7 +99,8 @@ def mute(
     """Tell nobody of a key, or of a whole kind, until then; it is recorded all the same."""
     with state_of(context).opened() as home:
         at = _future(until, home.clock.wall_now())
-        Alerts(home.engine, home.clock).mute(_known(key), at, why)
+        catalog = Alerts(home.engine, home.clock)
+        catalog.mute(_known(key, {one.key for one in catalog.latest(_MANY) if one.open}), at, why)
     console().print(f"{key} is muted until {at:%Y-%m-%d %H:%M} UTC")
 
 
@@ -118,10 +122,12 @@ def _future(text: str, now: datetime) -> datetime:
     return at
 
 
-def _known(key: str) -> str:
-    kind = key.partition(":")[0]
+def _known(key: str, open_keys: Collection[str]) -> str:
+    kind, colon, rest = key.partition(":")
     if kind not in {*KINDS, "incident"}:
         raise BadInput(f"{key!r} is no alert; its kind is one of {', '.join(KINDS)}")
+    if kind == "check" and colon and rest not in RULES and key not in open_keys:
+        raise BadInput(f"{rest!r} is no rule; write check: and one of {', '.join(RULES)}")
     return key
 
 

@@ -45,6 +45,9 @@ _TERMINATED = 143
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it gives no public name for it."""
 
+_NO_INTEGER = "Input should be a valid integer, unable to parse string as an integer"
+"""How typer, which has it from pydantic, says that a number was wanted."""
+
 app = typer.Typer(
     name="marketdata",
     help="A true OHLCV history of the instruments that portfolios hold.",
@@ -117,7 +120,20 @@ def _said(error: Exception) -> str:
     if isinstance(error, BadInput):
         return str(error)
     told = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
-    return f"{' '.join(told.split()).rstrip('.')}; see marketdata --help"
+    if _NO_INTEGER in told:
+        shown = str(getattr(getattr(error, "param", None), "help", None) or "").rstrip(".")
+        hint = f" ({shown[:1].lower()}{shown[1:]})" if shown else ""
+        told = told.replace(_NO_INTEGER, f"it is a whole number{hint}")
+    return f"{' '.join(told.split()).rstrip('.')}; see {_command_of(error)} --help"
+
+
+def _command_of(error: Exception) -> str:
+    """The command that was typed wrongly; typer's context names it by how it was started."""
+    context, names = getattr(error, "ctx", None), list[str]()
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["marketdata", *names])
 
 
 def _say(text: str, code: int) -> int:

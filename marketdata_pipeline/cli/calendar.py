@@ -14,7 +14,7 @@ from rich.text import Text
 from marketdata_pipeline.cli.state import about, console, print_json, state_of
 from marketdata_pipeline.database.home import Home
 from marketdata_pipeline.domain.closures import Closure
-from marketdata_pipeline.domain.hours import usual_hours, venue_of
+from marketdata_pipeline.domain.hours import opens_the_evening_before, usual_hours, venue_of
 from marketdata_pipeline.domain.ranges import TimeRange
 from marketdata_pipeline.domain.venues import BY_CALENDAR, Venue
 from marketdata_pipeline.errors import BadInput
@@ -27,6 +27,10 @@ calendar = typer.Typer(no_args_is_help=True, add_completion=False)
 _Name = Annotated[str, typer.Argument(metavar="CALENDAR", help="XNYS XHKG XLON ... CME FX CRYPTO")]
 _Day = Annotated[str, typer.Argument(metavar="DATE", help="The exchange's date, 2023-09-08")]
 _Why = Annotated[str, typer.Option("--reason", help="In words: typhoon, mourning, outage.")]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Although series have bars with trades that it excludes.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @calendar.callback()
@@ -38,7 +42,7 @@ def _days() -> None:
 def listed(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: _Json = False,
 ) -> None:
     """What was said of single days, with its evidence."""
     with state_of(context).opened() as home:
@@ -66,20 +70,29 @@ def close(
     day: _Day,
     *,
     reason: _Why,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although series have bars with trades of it.")
-    ] = False,
+    force: _Force = False,
+    as_json: _Json = False,
 ) -> None:
     """Nothing was traded on that day: no bar of it is expected, no gap is one."""
-    _say(context, Closure(venue_of(name).calendar, _date(day), None, _reason(reason)), force=force)
+    closure = Closure(venue_of(name).calendar, _date(day), None, _reason(reason))
+    _say(context, closure, force=force, as_json=as_json)
 
 
 @calendar.command("open")
-def opened(context: typer.Context, name: _Name, day: _Day, *, reason: _Why) -> None:
+def opened(
+    context: typer.Context,
+    name: _Name,
+    day: _Day,
+    *,
+    reason: _Why,
+    force: _Force = False,
+    as_json: _Json = False,
+) -> None:
     """That day was a session of the usual hours, though the calendar has none."""
     venue, session = venue_of(name), _date(day)
     hours = usual_hours(venue, session)
-    _say(context, Closure(venue.calendar, session, hours, _reason(reason)))
+    closure = Closure(venue.calendar, session, hours, _reason(reason))
+    _say(context, closure, force=force, as_json=as_json)
 
 
 @calendar.command()
@@ -88,14 +101,19 @@ def hours(
     name: _Name,
     day: _Day,
     opens: Annotated[str, typer.Argument(help="By the exchange's clock: 13:30")],
-    closes: Annotated[str, typer.Argument(help="16:00; before OPENS: it opens the evening before")],
+    closes: Annotated[
+        str, typer.Argument(help="16:00; before OPENS: CME opens the evening before")
+    ],
     *,
     reason: _Why,
+    force: _Force = False,
+    as_json: _Json = False,
 ) -> None:
     """That day was a session of these hours; the usual break, where one is, stays."""
     venue, session = venue_of(name), _date(day)
     within = _within(venue, session, opens, closes)
-    _say(context, Closure(venue.calendar, session, within, _reason(reason)))
+    closure = Closure(venue.calendar, session, within, _reason(reason))
+    _say(context, closure, force=force, as_json=as_json)
 
 
 @calendar.command()
@@ -107,9 +125,13 @@ def forget(context: typer.Context, name: _Name, day: _Day) -> None:
     console().print(f"{venue_of(name).calendar} {session} is as the calendar has it")
 
 
-def _say(context: typer.Context, closure: Closure, *, force: bool = False) -> None:
+def _say(context: typer.Context, closure: Closure, *, force: bool, as_json: bool) -> None:
     with state_of(context).opened() as home:
         done = _closing(home).put(closure, force=force)
+        told = about(home)
+    if as_json:
+        print_json({**told, **_json(done)})
+        return
     console().print(f"{done.calendar} {done.session}: {_hours(done)}; {done.evidence}")
 
 
@@ -134,6 +156,11 @@ def _reason(text: str) -> str:
 def _within(venue: Venue, session: date, opens: str, closes: str) -> TimeRange:
     zone = ZoneInfo(venue.zone)
     first, last = _clock(opens), _clock(closes)
+    if first >= last and not opens_the_evening_before(venue, session):
+        raise BadInput(
+            f"{opens} is not before {closes}; sessions of {venue.calendar} begin and end on one "
+            "day, give OPENS, then CLOSES"
+        )
     start = session if first < last else session - timedelta(days=1)
     return TimeRange(
         datetime.combine(start, first, tzinfo=zone).astimezone(UTC),

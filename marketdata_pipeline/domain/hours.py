@@ -55,6 +55,16 @@ def refuse_impossible(venue: Venue, closure: Closure, told: Closures) -> None:
         raise BadInput(f"these hours of {closure.session} reach into another session of {name}")
 
 
+def opens_the_evening_before(venue: Venue, session: date) -> bool:
+    """Whether the usual hours of a session begin on the date before it.
+
+    Raises:
+        BadInput: there are none.
+    """
+    opened = usual_hours(venue, session).start.astimezone(ZoneInfo(venue.zone))
+    return opened.date() < session
+
+
 def usual_hours(venue: Venue, session: date) -> TimeRange:
     """The hours of the longest session of two weeks before, by the exchange's clock.
 

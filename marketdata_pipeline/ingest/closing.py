@@ -10,6 +10,7 @@ from datetime import date
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from sqlalchemy import Connection, Engine
 
 from marketdata_pipeline.database import retry
@@ -100,16 +101,17 @@ class Closing:
 
         Raises:
             BadInput: the calendar has no such day, the hours overlap with others, or series have
-                bars with trades of a day that is to be closed; ``force``: these stay, no rule
-                asks for them any more.
+                bars with trades of a day that is to be closed, or outside of the hours; ``force``:
+                these stay, no rule asks for them any more.
         """
         venue = venue_of(closure.calendar)
         told = kept.read_closures(self._engine)
         before = told.on(venue.calendar)
         refuse_impossible(venue, closure, told)
         seen = self.witness(venue.calendar, closure.session)
-        if closure.hours is None and seen.traded and not force:
-            raise BadInput(_refusal(closure, seen.traded))
+        traded = seen.traded if closure.hours is None else self._outside(venue, closure, before)
+        if traded and not force:
+            raise BadInput(_refusal(closure, traded))
         named = replace(closure, calendar=venue.calendar, evidence=str(seen))
         done = retry.write(
             self._engine,
@@ -144,8 +146,25 @@ class Closing:
         bars = self._store.read(series, within)
         if bars.empty:
             return None
-        moved = (bars["volume"] > 0) | (bars["high"] > bars["low"])
-        return "traded" if bool(moved.any()) else "untraded"
+        return "traded" if len(_traded(bars)) else "untraded"
+
+    def _outside(
+        self, venue: Venue, closure: Closure, before: tuple[Closure, ...]
+    ) -> tuple[Series, ...]:
+        """The series with bars with trades of that day outside of its hours."""
+        old, hours = calendar_with(venue, before), closure.hours
+        found = []
+        for series, stored in kept.series_on(self._engine, venue.calendar).items():
+            fetched = series.timeframe.intraday and not series.timeframe.derived
+            within = affected(series.timeframe, [old], closure.session)
+            if hours is None or within is None or stored is None or not fetched:
+                continue
+            if any(
+                len(_traded(self._store.read(series, part)))
+                for part in intersect(subtract([within], [hours]), [stored])
+            ):
+                found.append(series)
+        return tuple(found)
 
     def _covered(self, series: Series, within: TimeRange) -> str | None:
         spans = self._store.coverage([series])[series].spans
@@ -209,11 +228,19 @@ def _change(connection: Connection, changes: Sequence[_Change]) -> None:
         ledger.change_coverage(connection, known, cover)
 
 
+def _traded(bars: pd.DataFrame) -> pd.DataFrame:
+    """Those of the bars that had trades."""
+    return bars[(bars["volume"] > 0) | (bars["high"] > bars["low"])]
+
+
 def _refusal(closure: Closure, traded: Sequence[Series]) -> str:
     more = len(traded) - _NAMED
     names = ", ".join(str(one) for one in traded[:_NAMED])
     others = f" and {more} others" if more > 0 else ""
+    day, what = f"{closure.session}", f"{closure.calendar} was closed"
+    if closure.hours is not None:
+        day, what = f"{day} outside of these hours", f"{closure.calendar} had them"
     return (
-        f"{names}{others} have bars with trades on {closure.session}; if {closure.calendar} was "
-        "closed all the same, say --force: they stay, and nothing asks for them any more"
+        f"{names}{others} have bars with trades on {day}; if {what} all the same, say --force: "
+        "they stay, and nothing asks for them any more"
     )

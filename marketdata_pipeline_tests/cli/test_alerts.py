@@ -132,6 +132,8 @@ def test_a_key_is_muted_and_told_again(home: Home, marketdata: Terminal) -> None
         ("mute disk --until 2020-01-31", "2020-01-31 is over; give --until an instant in the"),
         ("mute disk --until soon", "'soon' is no date"),
         ("mute disc --until 2999-01-31", "'disc' is no alert; its kind is one of check, late"),
+        ("mute check:nonsense --until 2999-01-31", "'nonsense' is no rule; write check: and one"),
+        ("mute check: --until 2999-01-31", "'' is no rule"),
         ("unmute disk", "disk is not muted; see marketdata alerts"),
     ],
 )

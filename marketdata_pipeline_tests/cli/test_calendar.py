@@ -55,6 +55,12 @@ def test_hours_are_those_of_the_exchanges_clock(
         (("close", "XHKG", "2023-09-08", "--reason", " "), "a reason is wanted"),
         (("close", "XHKG", "2023-09-08"), "--reason"),
         (("hours", "XHKG", "2023-09-08", "noon", "16:00", "--reason", "x"), "no time of the day"),
+        (
+            ("hours", "XNYS", "2012-07-24", "16:00", "09:30", "--reason", "x"),
+            "16:00 is not before 09:30; sessions of XNYS begin and end on one day",
+        ),
+        (("hours", "FX", "2024-03-13", "18:00", "12:00", "--reason", "x"), "18:00 is not before"),
+        (("hours", "XNYS", "2012-07-24", "10:00", "10:00", "--reason", "x"), "10:00 is not before"),
         (("forget", "XHKG", "2023-09-08"), "nothing was said of 2023-09-08"),
     ],
 )
@@ -76,3 +82,20 @@ def test_a_day_with_trades_needs_force(world: World, marketdata: Terminal) -> No
     assert read_closures(world.home.engine).rows == ()
     done = marketdata(*asked, "--force")
     assert "1 have bars with trades" in done.out
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("words", "opens"),
+    [
+        (("close", "XHKG", "2023-09-08"), None),
+        (("open", "XHKG", "2023-09-09"), "2023-09-09T01:30:00+00:00"),
+        (("hours", "XHKG", "2023-09-08", "13:30", "16:00"), "2023-09-08T05:30:00+00:00"),
+    ],
+)
+def test_what_is_said_is_told_as_json(
+    marketdata: Terminal, words: tuple[str, ...], opens: str | None
+) -> None:
+    told = json.loads(marketdata("calendar", *words, "--reason", "so it was", "--json").out)
+    assert (told["calendar"], told["session"], told["opens"]) == ("XHKG", words[2], opens)
+    assert told["evidence"].startswith("of the calendar's series 0 lack it")

@@ -107,10 +107,10 @@ def test_a_downgrade_says_what_is_lost_and_init_comes_up_again(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("backup", "Missing argument 'FOLDER'; see marketdata --help"),
-        ("restore", "Missing argument 'FOLDER'; see marketdata --help"),
+        ("backup", "Missing argument 'FOLDER'; see marketdata backup --help"),
+        ("restore", "Missing argument 'FOLDER'; see marketdata restore --help"),
         ("restore nowhere", "nowhere is no backup: manifest.json cannot be read: No such file"),
-        ("downgrade", "Missing argument 'REVISION'; see marketdata --help"),
+        ("downgrade", "Missing argument 'REVISION'; see marketdata downgrade --help"),
         (
             f"downgrade {NEWEST}",
             f"the catalog is at {NEWEST}; earlier than that is one of 0001, 0002",

@@ -1,6 +1,6 @@
 """Closing a day: nothing asks for it any more, and taking that back brings the wish back."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -112,6 +112,26 @@ def test_a_day_with_trades_is_closed_by_force_only_and_its_bars_stay(world: Worl
     assert found.passed, found.detail
     verifier = Verifier(world.home.engine, world.home.bars, world.clock)
     assert verifier.faults(DAILY) == []
+
+
+def test_hours_that_leave_out_trades_need_force(world: World) -> None:
+    at = datetime(2023, 9, 7, 5, 30, tzinfo=UTC)
+    hours = TimeRange(at, at + timedelta(hours=2, minutes=30))
+    afternoon = Closure("XHKG", date(2023, 9, 7), hours, "by mistake")
+    with pytest.raises(BadInput, match=r"0700.HK\|1h have bars with trades on 2023-09-07 outside"):
+        closing(world).put(afternoon)
+    assert read_closures(world.home.engine).rows == ()
+    before = len(world.store.read(HOURLY))
+    assert closing(world).put(afternoon, force=True).hours == hours
+    assert len(world.store.read(HOURLY)) == before
+
+
+def test_hours_that_hold_all_trades_need_none(world: World) -> None:
+    whole = TimeRange(
+        day("2023-09-07") + timedelta(hours=1), day("2023-09-07") + timedelta(hours=9)
+    )
+    longer = Closure("XHKG", date(2023, 9, 7), whole, "longer than usual")
+    assert closing(world).put(longer).hours == whole
 
 
 def test_rows_of_a_closed_day_are_left_out_and_no_fault_of_the_reply(world: World) -> None:
