@@ -21,15 +21,20 @@ from marketdata_pipeline.domain.calendars import Calendar, calendar_of
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.incident import LEAST, PATIENCE, Incident, IncidentKind, Move, Seen
 from marketdata_pipeline.domain.instrument import Instrument
-from marketdata_pipeline.domain.ranges import TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, deadline_of, from_micros, to_micros
 from marketdata_pipeline.domain.timeframe import Timeframe
-from marketdata_pipeline.logs import get_logger
+from marketdata_pipeline.ingest.steps import Step, written
 from marketdata_pipeline.store import gaps, incidents
 from marketdata_pipeline.store.gaps import Alike, Lacking
 
-_log = get_logger(__name__)
 _SETTLED = timedelta(minutes=15)
 """So old is a hole that counts: the others of its sweep were asked for by then."""
+_OLDEST = timedelta(days=60)
+"""Sessions before that make no incident."""
+_MOST = 30
+"""Sessions of a calendar that one look adds, the newest; the next look adds others."""
+_LAST_LOOK = timedelta(days=1)
+"""Before a provider forgets a bar it is asked for by itself, incident or not."""
 Candidates = Mapping[str, Mapping[date, Collection[Timeframe]]]
 """By calendar the sessions that at least five series of a timeframe lack whole."""
 
@@ -49,15 +54,32 @@ class Incidents:
         """
         now = self.clock.market_now()
         with reading(self.engine) as connection:
-            found = gaps.alike(connection, seen_after=now - PATIENCE, seen_before=now - _SETTLED)
-            alone = incidents.left_alone(connection)
             known = incidents.open_ones(connection)
-        fresh = candidates(found, alone)
-        if not fresh and not known:
-            return []
-        return retry.write(
-            self.engine, self.clock, lambda connection: _Look(connection, now).all(fresh)
+            fresh = self._fresh(connection, known, now)
+            if not fresh and not known:
+                return []
+            steps = _Look(connection, now).all(known, fresh)
+        return retry.write(self.engine, self.clock, partial(written, known=known, steps=steps))
+
+    def _fresh(
+        self, connection: Connection, known: Iterable[Incident], now: datetime
+    ) -> Candidates:
+        """What may be an incident and is not yet, of the last weeks; of much the newest."""
+        found = gaps.alike(
+            connection,
+            seen_after=now - PATIENCE,
+            seen_before=now - _SETTLED,
+            labels_after=now - _OLDEST,
         )
+        alone = incidents.left_alone(connection)
+        for one in known:
+            alone.setdefault(one.calendar, set()).update(one.sessions)
+        after = (now - _OLDEST).date()
+        return {
+            calendar: {one: sessions[one] for one in sorted(sorted(sessions)[-_MOST:])}
+            for calendar, all_of in candidates(found, alone).items()
+            if (sessions := {one: all_of[one] for one in all_of if one > after})
+        }
 
 
 def candidates(found: Iterable[Alike], alone: Mapping[str, Collection[date]]) -> Candidates:
@@ -80,29 +102,38 @@ def _sessions(calendar: Calendar, timeframe: Timeframe, within: TimeRange) -> tu
     return tuple(rules.sessions_in(calendar, timeframe, within))
 
 
+def _lies(within: TimeRange, ranges: Iterable[TimeRange]) -> bool:
+    return any(one.start <= within.start and within.end <= one.end for one in ranges)
+
+
 _Whole = Mapping[int, set[date]]
 
 
 @dataclass(slots=True, eq=False)
 class _Look:
-    """One look, in one transaction."""
+    """One look: reading what is, and deciding; nothing is written."""
 
     connection: Connection
     now: datetime
     _calendars: dict[str, Calendar] = field(default_factory=dict)
+    _holes: dict[str, list[Lacking]] = field(default_factory=dict)
+    _counts: dict[tuple[str, date, Timeframe], tuple[int, int]] = field(default_factory=dict)
 
-    def all(self, fresh: Candidates) -> list[Incident]:
-        """Every open incident after the look, the new ones too."""
-        incidents.close_door(self.connection)
-        known: dict[str, list[Incident]] = defaultdict(list)
-        for one in incidents.open_ones(self.connection):
-            known[one.calendar].append(one)
+    def all(self, known: Iterable[Incident], fresh: Candidates) -> list[Step]:
+        """What to make of every open incident, the new ones too."""
+        ours: dict[str, list[Incident]] = defaultdict(list)
+        for one in known:
+            ours[one.calendar].append(one)
         closed = incidents.closed_days(self.connection)
-        return [
-            self._moved(one, closed.get(calendar, set()))
-            for calendar in sorted({*known, *fresh})
-            for one in self._gathered(calendar, known[calendar], fresh.get(calendar, {}))
-        ]
+        found: list[Step] = []
+        for calendar in sorted({*ours, *fresh}):
+            new = fresh.get(calendar, {})
+            sessions = {*new, *(each for one in ours[calendar] for each in one.sessions)}
+            ranges = self._ranges(calendar, sessions)
+            self._holes[calendar] = gaps.lacking(self.connection, calendar, ranges)
+            gathered = self._gathered(calendar, ours[calendar], new)
+            found += [self._moved(one, closed.get(calendar, set())) for one in gathered]
+        return found
 
     def _gathered(
         self,
@@ -113,23 +144,26 @@ class _Look:
         """The open incidents of a calendar, with the sessions that are new in them."""
         mine = list(known)
         for session, frames in fresh.items():
-            if any(session in one.sessions for one in mine):
-                continue
             many = [one for one in frames if self._is_many(calendar, session, one)]
             if many:
                 at = self._place(calendar, mine, session)
                 if at == len(mine):
                     mine.append(rules.opened(calendar, self.now))
-                mine[at] = self._described(rules.joined(mine[at], session, many))
-        return mine
+                mine[at] = rules.joined(mine[at], session, many)
+        return [one if one in known else self._described(one) for one in mine]
 
     def _is_many(self, calendar: str, session: date, frame: Timeframe) -> bool:
         have, lack = self._asked(calendar, session, frame)
         return rules.is_many(lack, have + lack)
 
     def _asked(self, calendar: str, session: date, frame: Timeframe) -> tuple[int, int]:
-        within = rules.range_of(self._calendar(calendar), frame, session)
-        return (0, 0) if within is None else gaps.asked(self.connection, calendar, frame, within)
+        of = calendar, session, frame
+        if of not in self._counts:
+            within = rules.range_of(self._calendar(calendar), frame, session)
+            self._counts[of] = (
+                (0, 0) if within is None else gaps.asked(self.connection, calendar, frame, within)
+            )
+        return self._counts[of]
 
     def _place(self, calendar: str, mine: Sequence[Incident], session: date) -> int:
         """Which of the incidents a session is part of; their number: none of them."""
@@ -166,7 +200,14 @@ class _Look:
 
     def _lacking(self, calendar: str, sessions: Collection[date]) -> list[Lacking]:
         """The holes that overlap one of the sessions."""
-        return gaps.lacking(self.connection, calendar, self._ranges(calendar, sessions))
+        ranges = [
+            (to_micros(one.start), to_micros(one.end)) for one in self._ranges(calendar, sessions)
+        ]
+        return [
+            one
+            for one in self._holes[calendar]
+            if any(one.start < end and one.end > start for start, end in ranges)
+        ]
 
     def _whole(self, calendar: str, holes: Iterable[Lacking], sessions: Collection[date]) -> _Whole:
         """By series the sessions that it lacks whole; of those that are fetched."""
@@ -183,7 +224,7 @@ class _Look:
                 lacking[one.series_id] |= found[kind]
         return lacking
 
-    def _moved(self, incident: Incident, closed: set[date]) -> Incident:
+    def _moved(self, incident: Incident, closed: set[date]) -> Step:
         holes = self._lacking(incident.calendar, incident.sessions)
         whole = self._whole(incident.calendar, holes, incident.sessions)
         seen = self._seen(incident, holes, whole, closed=closed.issuperset(incident.sessions))
@@ -191,23 +232,19 @@ class _Look:
         if move in {Move.PROBE, Move.RELEASE}:
             then = self._described(then)
         then = replace(then, detail=rules.told(then))
-        self._move(then, move, holes, whole)
-        if then == incident:
-            return incident
-        if then.status is not incident.status or not incident.id:
-            _log.info("incident", calendar=then.calendar, status=str(then.status), told=then.detail)
-        return incidents.put(self.connection, then)
+        step = Step(incident, then, move, self._ranges(then.calendar, then.sessions))
+        return step if move in {Move.LEAVE, Move.RELEASE} else self._waiting(step, holes, whole)
 
     def _seen(
         self, incident: Incident, holes: Iterable[Lacking], whole: _Whole, *, closed: bool
     ) -> Seen:
         now, changed = to_micros(self.now), to_micros(incident.changed_at)
-        until = to_micros(incident.parked_until)
         parked, old, asked, waiting = set[int](), set[int](), set[int](), False
         for one in (one for one in holes if one.series_id in whole):
             if one.since is None or one.since <= changed:
                 old.add(one.series_id)
-            if one.recheck_at >= until:
+            until = self._until(incident, one)
+            if until is not None and one.recheck_at >= to_micros(until):
                 parked.add(one.series_id)
             elif one.recheck_at > now:
                 asked.add(one.series_id)
@@ -216,27 +253,41 @@ class _Look:
         part = any(len(whole[one]) < most for one in asked & old)
         return Seen(len(whole), len(old), part, waiting, closed)
 
-    def _move(
-        self, incident: Incident, move: Move, holes: Sequence[Lacking], whole: _Whole
-    ) -> None:
-        """Set when the holes are asked for again."""
-        if move is Move.LEAVE:
-            return
-        ranges = self._ranges(incident.calendar, incident.sessions)
-        move_to = partial(gaps.retry_at, self.connection, incident.calendar, ranges)
-        if move is Move.RELEASE:
-            move_to(self.now)
-            return
-        now = to_micros(self.now)
-        probed = self._probed(incident, holes, whole) if move is Move.PROBE else set()
+    def _until(self, incident: Incident, hole: Lacking) -> datetime | None:
+        """Until when a hole waits, so that it is asked for before it is lost; None: it does not."""
+        depth = Timeframe.parse(hole.timeframe).depth
+        if depth is None:
+            return incident.parked_until
+        last = deadline_of(from_micros(hole.start), depth) - _LAST_LOOK
+        return min(incident.parked_until, last) if last > self.now else None
+
+    def _waiting(self, step: Step, holes: Sequence[Lacking], whole: _Whole) -> Step:
+        """With the holes that wait from now on, and the few that do not."""
+        then, now = step.after, to_micros(self.now)
+        probed = self._probed(then, holes, whole) if step.move is Move.PROBE else set()
         # A probe that was not answered yet stays due.
         due = {one.series_id for one in holes if one.recheck_at <= now}
-        kept = probed | (due if incident.probed_at else set())
-        until = to_micros(incident.parked_until)
-        if any(one.recheck_at != until and one.series_id not in kept for one in holes):
-            move_to(incident.parked_until, but=kept)
-        if probed:
-            move_to(self.now, only=probed)
+        kept = probed | (due if then.probed_at else set())
+        parked: dict[datetime, dict[Timeframe, set[TimeRange]]] = defaultdict(
+            lambda: defaultdict(set)
+        )
+        for one in (one for one in holes if one.series_id not in kept):
+            until = self._until(then, one)
+            if until is None or one.recheck_at == to_micros(until):
+                continue
+            frame = Timeframe.parse(one.timeframe)
+            within = TimeRange(from_micros(one.start), from_micros(one.end))
+            if self._is_part(then, frame, within):
+                parked[until][frame].add(within)
+        return replace(step, parked=parked, kept=frozenset(kept), probed=frozenset(probed))
+
+    def _is_part(self, incident: Incident, frame: Timeframe, within: TimeRange) -> bool:
+        """Whether a hole lies in the sessions and holds one whole, or is of a week of theirs."""
+        ranges = self._ranges(incident.calendar, incident.sessions)
+        if frame is Timeframe.W1:
+            return _lies(within, rules.weeks_of(ranges))
+        theirs = _sessions(self._calendar(incident.calendar), frame, within)
+        return _lies(within, ranges) and not set(theirs).isdisjoint(incident.sessions)
 
     def _probed(self, incident: Incident, holes: Iterable[Lacking], whole: _Whole) -> set[int]:
         """A few series, held ones first, of those the ones that lack most sessions."""

@@ -3,7 +3,7 @@
 Not here: the coverage of single series (bars, ledger), and what follows (ingest.gaps).
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -21,15 +21,12 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    update,
 )
 
-from marketdata_pipeline.database.dialect import one_of_ids
 from marketdata_pipeline.database.doubting import quarantine
 from marketdata_pipeline.database.metadata import coverage, instruments, tracked_instruments
 from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.coverage import Coverage, SpanKind
-from marketdata_pipeline.domain.incident import weeks_of
 from marketdata_pipeline.domain.instrument import Instrument
 from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
 from marketdata_pipeline.domain.series import Series
@@ -134,14 +131,17 @@ def _is_due(market_now: datetime) -> ColumnElement[bool]:
     return and_(_HOLE, _SPAN.recheck_at <= to_micros(market_now))
 
 
-def alike(connection: Connection, *, seen_after: datetime, seen_before: datetime) -> list[Alike]:
+def alike(
+    connection: Connection, *, seen_after: datetime, seen_before: datetime, labels_after: datetime
+) -> list[Alike]:
     """Holes of fetched series by their range, first seen between two market instants.
 
-    One whose first answer was not noted counts, too; one of many weeks does not.
+    One whose first answer was not noted counts, too. None counts that ends by ``labels_after``, is
+    one of many weeks, or lies before its series' first bar: that may not have been listed.
     """
     since = _SPAN.since.between(to_micros(seen_after), to_micros(seen_before))
-    short = _SPAN.end - _SPAN.start <= _LONGEST
-    fetched = series_table.c.timeframe.in_(_fetched())
+    short = and_(_SPAN.end - _SPAN.start <= _LONGEST, _SPAN.end > to_micros(labels_after))
+    fetched = and_(series_table.c.timeframe.in_(_fetched()), series_table.c.first_ts < _SPAN.start)
     return _alike(connection, and_(_HOLE, or_(since, _SPAN.since.is_(None)), short, fetched))
 
 
@@ -158,7 +158,7 @@ def _alike(connection: Connection, such: ColumnElement[bool]) -> list[Alike]:
 def lacking(connection: Connection, calendar: str, ranges: Sequence[TimeRange]) -> list[Lacking]:
     """The holes of the calendar's tracked series that overlap one of some ranges.
 
-    None of many weeks.
+    None of many weeks, none of a fetched series before its first bar.
     """
     span = _SPAN["series_id", "start", "end", "recheck_at", "since"]
     names = ("series_id", "timeframe", "start", "end", "recheck_at", "since", "holders")
@@ -174,7 +174,8 @@ def lacking(connection: Connection, calendar: str, ranges: Sequence[TimeRange]) 
         )
         for one in ranges
     ]
-    wanted = wanted.where(_HOLE, instruments.c.venue == calendar, or_(*near))
+    listed = or_(series_table.c.timeframe.not_in(_fetched()), series_table.c.first_ts < _SPAN.start)
+    wanted = wanted.where(_HOLE, instruments.c.venue == calendar, listed, or_(*near))
     return [Lacking(*row) for row in connection.execute(wanted.order_by(_SPAN.series_id))]
 
 
@@ -183,7 +184,7 @@ def asked(
 ) -> tuple[int, int]:
     """How many tracked series were asked for all of a range: those that have it, that lack it.
 
-    A series whose first bar is later was not listed.
+    A series whose first bar is later was not listed; nor does one lack what is before that bar.
     """
     start, end = to_micros(within.start), to_micros(within.end)
 
@@ -194,7 +195,8 @@ def asked(
 
     listed = series_table.c.first_ts < end
     have = and_(listed, spanned(SpanKind.ANSWERED, SpanKind.PROVISIONAL))
-    lacks = func.sum(case((spanned(SpanKind.HOLE), 1), else_=0))
+    lacking = and_(series_table.c.first_ts < start, spanned(SpanKind.HOLE))
+    lacks = func.sum(case((lacking, 1), else_=0))
     wanted = select(func.sum(case((have, 1), else_=0)), lacks).select_from(tracked_series())
     ours = instruments.c.venue == calendar, series_table.c.timeframe == str(timeframe)
     there, lack = connection.execute(wanted.where(*ours)).one()
@@ -208,46 +210,6 @@ def some_instrument(connection: Connection, calendar: str) -> Instrument:
     if key is None:
         raise StoreError(f"no instrument follows the calendar {calendar}; run marketdata verify")
     return Instrument.parse(key)
-
-
-def retry_at(
-    connection: Connection,
-    calendar: str,
-    ranges: Sequence[TimeRange],
-    at: datetime,
-    *,
-    only: Collection[int] | None = None,
-    but: Collection[int] = (),
-) -> int:
-    """Have a calendar's holes that lie in some ranges asked for at ``at``; how many there are.
-
-    Those of weeks where they lie in the weeks of these ranges. The caller commits.
-
-    Args:
-        connection: in a transaction that writes.
-        calendar: of the tracked instruments.
-        ranges: of labels.
-        at: market instant.
-        only: ids of the series; None: all.
-        but: those of series that stay as they are.
-    """
-    weekly = series_table.c.timeframe == str(Timeframe.W1)
-    moved = 0
-    for frame, inside in ((~weekly, ranges), (weekly, weeks_of(ranges))):
-        ours = select(series_table.c.id).select_from(tracked_series())
-        ours = ours.where(instruments.c.venue == calendar, frame)
-        if only is not None:
-            ours = ours.where(one_of_ids(connection, series_table.c.id, only))
-        if but:
-            ours = ours.where(~one_of_ids(connection, series_table.c.id, but))
-        there = [
-            and_(_SPAN.start >= to_micros(one.start), _SPAN.end <= to_micros(one.end))
-            for one in inside
-        ]
-        change_of = update(coverage).where(_HOLE, or_(*there), _SPAN.series_id.in_(ours))
-        change_of = change_of.where(_SPAN.recheck_at != to_micros(at))
-        moved += connection.execute(change_of.values(recheck_at=to_micros(at))).rowcount
-    return moved
 
 
 def change(

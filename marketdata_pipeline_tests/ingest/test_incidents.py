@@ -3,12 +3,21 @@
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from marketdata_pipeline.database.metadata import series as series_table
 from marketdata_pipeline.domain.closures import Closure
+from marketdata_pipeline.domain.coverage import Span, SpanKind
 from marketdata_pipeline.domain.incident import Ending, IncidentKind, IncidentStatus
+from marketdata_pipeline.domain.instrument import Instrument
+from marketdata_pipeline.domain.ranges import TimeRange, deadline_of, to_micros
+from marketdata_pipeline.domain.series import Series
+from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.closing import Closing
-from marketdata_pipeline_tests.ingest.many import Market
-from marketdata_pipeline_tests.ingest.world import World
+from marketdata_pipeline.ingest.incidents import Incidents
+from marketdata_pipeline.store.tracking import Tracked
+from marketdata_pipeline_tests.ingest.many import Market, at
+from marketdata_pipeline_tests.ingest.world import World, day
 
 LOST = ("2024-03-13", "2024-03-14")
 SOON = timedelta(minutes=20)
@@ -147,3 +156,84 @@ def test_only_one_of_two_sessions_comes_back(world: World) -> None:
     market.cycle(MINUTE)
     (incident,) = market.incidents()
     assert (incident.status, incident.lacking) == (IncidentStatus.OPEN, 10)
+
+
+def test_what_lies_before_the_first_bar_is_no_incident_where_the_listing_is_unknown(
+    world: World,
+) -> None:
+    market = Market.of(world, 8, lost=[], losers=0)
+    market.provider.first_trade = None
+    for one in market.series:
+        world.tracking.put(Tracked(one.instrument, (one.timeframe,), day("2024-01-02")))
+    market.update()
+    assert market.holes() == 8
+    market.cycle(SOON)
+    assert market.incidents() == []
+
+
+def _minutes(world: World, holes: dict[str, list[TimeRange]]) -> list[Series]:
+    """Series of minutes that were answered but for some holes, and have older bars."""
+    now = world.clock.market
+    found = [Series(Instrument.parse(name), Timeframe.M1) for name in holes]
+    for one, lacking in zip(found, holes.values(), strict=True):
+        world.tracking.put(Tracked(one.instrument, (Timeframe.M1,), now - timedelta(days=28)))
+        whole = TimeRange(now - timedelta(days=29), now)
+        world.store.cover(one, [Span(whole, SpanKind.ANSWERED)])
+        kind, due, since = SpanKind.HOLE, now + HOUR, now - 5 * HOUR
+        world.store.cover(one, [Span(each, kind, due, 1, since) for each in lacking])
+    with world.home.engine.begin() as connection:
+        first = to_micros(now - timedelta(days=29))
+        connection.execute(update(series_table).values(first_ts=first, last_ts=to_micros(now)))
+    return found
+
+
+def _due_at(world: World, series: Series) -> list[timedelta]:
+    holes = world.store.coverage([series])[series].holes()
+    return [one.recheck_at - world.clock.market for one in holes if one.recheck_at is not None]
+
+
+def test_holes_wait_no_longer_than_a_day_before_they_are_lost_and_a_part_of_a_session_does_not(
+    world: World,
+) -> None:
+    now = world.clock.market
+    session = TimeRange(at("2024-03-14T13:30"), at("2024-03-14T20:00"))
+    lost = {f"Q{number:03d}": [session] for number in range(7)}
+    part = TimeRange(at("2024-03-14T14:30"), at("2024-03-14T14:35"))
+    *losers, stranger = _minutes(world, {**lost, "Q007": [part]})
+    incidents = Incidents(world.home.engine, world.clock)
+    (incident,) = incidents.look()
+    assert (incident.affected, incident.parked_until) == (7, now + timedelta(days=30))
+    last = deadline_of(session.start, timedelta(days=29)) - timedelta(days=1) - now
+    assert [_due_at(world, one) for one in losers] == [[last]] * 7
+    assert _due_at(world, stranger) == [HOUR]
+    (same,) = incidents.look()
+    assert (same.status, [_due_at(world, one) for one in losers]) == (
+        IncidentStatus.OPEN,
+        [[last]] * 7,
+    )
+
+
+def test_a_hole_that_is_nearly_lost_does_not_wait(world: World) -> None:
+    session = TimeRange(at("2024-02-16T14:30"), at("2024-02-16T21:00"))
+    losers = _minutes(world, {f"Q{number:03d}": [session] for number in range(7)})
+    Incidents(world.home.engine, world.clock).look()
+    assert [_due_at(world, one) for one in losers] == [[HOUR]] * 7
+
+
+def test_of_many_sessions_a_look_takes_the_newest_thirty_and_the_next_the_rest(
+    world: World,
+) -> None:
+    market = Market.of(world, 6, lost=(), losers=0)
+    market.update()
+    now = world.clock.market
+    older = [day("2024-03-14") - timedelta(days=one) for one in range(57)]
+    kind, due, since = SpanKind.HOLE, now + HOUR, now - 5 * HOUR
+    for one in market.series:
+        holes = [TimeRange(each, each + timedelta(days=1)) for each in older if each.weekday() < 5]
+        world.store.cover(one, [Span(each, kind, due, 0, since) for each in holes])
+    incidents = Incidents(world.home.engine, world.clock)
+    (first,) = incidents.look()
+    (second,) = incidents.look()
+    assert (len(first.sessions), first.sessions[-1]) == (30, date(2024, 3, 14))
+    assert second.sessions[-30:] == first.sessions
+    assert len(second.sessions) == 40

@@ -17,7 +17,7 @@ from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, to_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.errors import StoreError
-from marketdata_pipeline.store import gaps
+from marketdata_pipeline.store import gaps, retrying
 from marketdata_pipeline.store.bars import BarStore
 from marketdata_pipeline.store.tracking import Tracked, Tracking
 from marketdata_pipeline_tests.fakes import FrozenClock
@@ -78,11 +78,61 @@ def test_holes_of_the_same_range_are_counted_together(engine: Engine, store: Bar
         _keep(engine, store, key, _hole(_day(4, 7)))
     _keep(engine, store, "IBM|1d", _hole(_day(4, 7), age=2 * DAY))
     with reading(engine) as connection:
-        found = gaps.alike(connection, seen_after=NOW - DAY, seen_before=NOW)
+        found = gaps.alike(
+            connection, seen_after=NOW - DAY, seen_before=NOW, labels_after=_day(8).start
+        )
     assert {(one.calendar, str(one.timeframe), one.series) for one in found} == {
         ("XNYS", "1d", 2),
         ("XHKG", "1d", 1),
     }
+
+
+def test_holes_of_long_ago_and_those_before_the_first_bar_are_not_counted(
+    engine: Engine, store: BarStore
+) -> None:
+    old = Span(_day(4), SpanKind.HOLE, NOW)  # since when was not noted
+    series = [_keep(engine, store, key, old, _hole(_day(12))) for key in ("AAPL|1d", "MSFT|1d")]
+
+    def found(labels_after: datetime) -> dict[TimeRange, int]:
+        with reading(engine) as connection:
+            alike = gaps.alike(
+                connection, seen_after=NOW - DAY, seen_before=NOW, labels_after=labels_after
+            )
+        return {one.within: one.series for one in alike}
+
+    assert found(_day(4).start) == {_day(4): 2, _day(12): 2}
+    assert found(_day(5).start) == {_day(12): 2}
+    with engine.begin() as connection:
+        young = update(series_table).where(series_table.c.key == str(series[0]))
+        connection.execute(young.values(first_ts=to_micros(_day(7).start)))
+    assert found(_day(4).start) == {_day(4): 1, _day(12): 2}
+    with reading(engine) as connection:
+        lacking = gaps.lacking(connection, "XNYS", [_day(4), _day(12)])
+        assert gaps.asked(connection, "XNYS", Timeframe.D1, _day(4)) == (0, 1)
+    assert len(lacking) == 3
+
+
+def test_only_holes_of_just_these_ranges_wait(engine: Engine, store: BarStore) -> None:
+    keys = ("AAPL|1d", "MSFT|1d", "IBM|1d")
+    wide = _hole(_day(11, 2))
+    holes = (_hole(_day(12)), wide, _hole(_day(12)))
+    series = [_keep(engine, store, key, hole) for key, hole in zip(keys, holes, strict=True)]
+    with reading(engine) as connection:
+        *_, third = gaps.lacking(connection, "XNYS", [_day(12)])
+
+    def parked(frame: Timeframe) -> int:
+        move = partial(
+            retrying.park,
+            calendar="XNYS",
+            holes={frame: {_day(12)}},
+            at=NOW + 9 * DAY,
+            but={third.series_id},
+        )
+        return retry.write(engine, FrozenClock(NOW, NOW), move)
+
+    assert parked(Timeframe.H1) == 0
+    assert (parked(Timeframe.D1), parked(Timeframe.D1)) == (1, 0)
+    assert _later(store, *series) == [True, False, False]
 
 
 def test_asked_counts_who_has_a_range_and_who_lacks_it(engine: Engine, store: BarStore) -> None:
@@ -102,7 +152,7 @@ def test_asked_counts_who_has_a_range_and_who_lacks_it(engine: Engine, store: Ba
 
 
 def _moved(engine: Engine, *ranges: TimeRange, **which: object) -> int:
-    move = partial(gaps.retry_at, calendar="XNYS", ranges=ranges, at=NOW + 9 * DAY, **which)  # type: ignore[arg-type]
+    move = partial(retrying.retry_at, calendar="XNYS", ranges=ranges, at=NOW + 9 * DAY, **which)  # type: ignore[arg-type]
     return retry.write(engine, FrozenClock(NOW, NOW), move)
 
 
