@@ -174,3 +174,24 @@ def test_a_wrong_unit_is_held_however_long_it_lasts(factor: float, away: int) ->
     assert doubted(found, wrong.iloc[-3:]) == [True] * 3
     early = seen(wrong.iloc[:3], TRUTH.iloc[3 + away :])
     assert doubted(early, wrong.iloc[:3]) == [True] * 3
+
+
+def test_of_two_bars_asked_again_only_the_odd_one_is_doubted() -> None:
+    for row in (0, 1):
+        again = put(TRUTH.iloc[-3:-1], row, 1.7, *PRICES)
+        assert doubted(seen(again, TRUTH.iloc[:-1]), again) == [row == 0, row == 1]
+
+
+@pytest.mark.parametrize("factor", [0.5, 3])
+def test_a_jump_that_stored_bars_on_both_sides_confirm_is_not_held(factor: float) -> None:
+    bars = times(TRUTH, COUNT - 30, COUNT, factor)
+    stored = pd.concat([bars.iloc[: COUNT - 30], bars.iloc[COUNT - 25 :]])
+    assert seen(bars.iloc[COUNT - 30 : COUNT - 25], stored) == []
+
+
+def test_new_bars_that_go_on_at_a_stored_level_are_not_held_when_it_ends() -> None:
+    bars = times(TRUTH, COUNT - 12, COUNT - 2, 0.6)
+    assert seen(bars.iloc[-8:], bars.iloc[:-8]) == []
+    assert doubted(seen(bars.iloc[-20:], bars.iloc[:-20]), bars.iloc[-20:]) == (
+        [False] * 8 + [True] * 10 + [False] * 2
+    )
