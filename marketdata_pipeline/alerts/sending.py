@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from apprise import NotifyBase
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)")
-_LONGEST = 200
+_ANSWER = re.compile(r"error=(\d{3})\b")
+_NO_ANSWER = re.compile(r"connection|communication|timed? ?out", re.IGNORECASE)
 _LOGGERS = tuple(map(logging.getLogger, ("apprise", "urllib3")))
 _one_at_a_time = threading.Lock()
 
@@ -159,7 +160,17 @@ def _sent(service: "NotifyBase", message: Message) -> str | None:
             return str(error)
     if taken:
         return None
-    return heard[-1] if heard else "it was not taken"
+    return _cause(heard)
+
+
+def _cause(heard: Sequence[str]) -> str:
+    """Why it was not taken; apprise's sentences name chats, addresses and hosts."""
+    codes = [found[1] for line in heard if (found := _ANSWER.search(line))]
+    if codes:
+        return f"it answered with error={codes[-1]}"
+    if any(_NO_ANSWER.search(line) for line in heard):
+        return "it was not reached, or did not answer in time"
+    return "it was not taken"
 
 
 def _notified(service: "NotifyBase", message: Message) -> bool:
@@ -197,7 +208,7 @@ class _Heard(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(redacted(" ".join(record.getMessage().split()))[:_LONGEST])
+        self.lines.append(redacted(" ".join(record.getMessage().split())))
 
 
 @contextmanager

@@ -87,12 +87,14 @@ def show(context: typer.Context, number: _Number, *, as_json: _Json = False) -> 
 @quarantine.command()
 def release(context: typer.Context, number: _Number, *, why: _Why = "") -> None:
     """Store exactly what is held; the same passes from then on."""
+    if not why.strip():
+        raise BadInput("a reason is wanted, the journal keeps it; say it with --why")
     with state_of(context).opened() as home:
         kept = _found(home, number)
         if kept.released:
             raise BadInput(f"{number} is released already: {kept.row.decided_why}")
         store = BarStore(home.engine, home.bars, home.clock)
-        store_held(store, kept, why.strip() or _BY_A_PERSON, home.clock.market_now())
+        store_held(store, kept, why.strip(), home.clock.market_now())
     console().print(f"{number} released: {_what(kept.row)} stored in {kept.row.series}")
 
 

@@ -74,19 +74,19 @@ def console() -> Console:
 
 
 def about(home: Home) -> dict[str, str]:
-    """Which home it is, and how late it is there."""
+    """Which home it is, by its folder's name, and how late it is there: for what is passed on."""
     history = f" of {home.history} bars" if home.history else ""
     return {
-        "home": str(home.folder),
+        "home": home.folder.resolve().name,
         "mode": f"{home.mode}{history}",
         "market_now": home.clock.market_now().strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
 def about_line(home: Home) -> str:
-    """The same in one line."""
+    """The same in one line, with the whole path: for whoever sits here."""
     told = about(home)
-    return f"home {told['home']} ({told['mode']}), market time {told['market_now']}"
+    return f"home {home.folder} ({told['mode']}), market time {told['market_now']}"
 
 
 def print_json(told: dict[str, Any]) -> None:

@@ -87,6 +87,8 @@ def _summary(bars: pd.DataFrame) -> str:
     if bars.empty:
         return "no bars"
     first, last = bars.index[0], bars.index[-1]
+    if len(bars) == 1:
+        return f"1 bar, {first:%Y-%m-%d}"
     return f"{len(bars)} bars, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 

@@ -53,10 +53,14 @@ class Graded:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """All graded series, the worst first: lowest score, then by name; never judged ones last."""
+    """All graded series, the worst first: lowest score, then by name; never judged ones last.
+
+    ``least_complete`` is the completeness from which on the rule of that name holds.
+    """
 
     market_now: datetime
     graded: tuple[Graded, ...]
+    least_complete: float = Thresholds().completeness
 
     @property
     def judged(self) -> list[Graded]:
@@ -142,7 +146,7 @@ def read_scorecard(
             )
         graded.append(_graded(one, verdicts, thresholds))
     order = sorted(graded, key=lambda one: (one.score is None, one.score or 0, str(one.series)))
-    return Scorecard(now, tuple(order))
+    return Scorecard(now, tuple(order), thresholds.completeness)
 
 
 def read_reports(home: Home, series: Sequence[Series]) -> dict[Series, Report]:

@@ -26,7 +26,8 @@ SHOWN = 90
 """Candles of a picture."""
 _LISTED = 12
 _ALL_VALID = "<p>Every series is valid.</p>"
-_FULL, _LOW = 0.999, 0.9
+_LOW = 0.9
+"""Of the least completeness; below that a cell is of the colour that warns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,8 +109,9 @@ def _heat_map(card: Scorecard) -> str:
     frames = [one for one in Timeframe if any(frame is one for _, frame in found)]
     kinds = [one for one in AssetClass if any(kind is one for kind, _ in found)]
     head = "".join(f"<th>{frame}</th>" for frame in frames)
+    least = card.least_complete
     rows = "".join(
-        f"<tr><th>{kind}</th>{''.join(_heat(found, kind, frame) for frame in frames)}</tr>"
+        f"<tr><th>{kind}</th>{''.join(_heat(found, kind, one, least) for one in frames)}</tr>"
         for kind in kinds
     )
     return f'<table class="heat"><tr><th></th>{head}</tr>{rows}</table>'
@@ -119,11 +121,12 @@ def _heat(
     found: Mapping[tuple[AssetClass, Timeframe], tuple[float, int]],
     kind: AssetClass,
     frame: Timeframe,
+    least: float,
 ) -> str:
     if (kind, frame) not in found:
         return "<td></td>"
     share, series = found[kind, frame]
-    hue = "full" if share >= _FULL else "low" if share < _LOW else "part"
+    hue = "full" if share >= least else "low" if share < _LOW * least else "part"
     strength = 20 + round(60 * min(1.0, (1 - share) * 5))
     return (
         f'<td class="{hue}" style="--strength:{strength}%">{int(share * 1000) / 10:.1f} %'
@@ -136,7 +139,8 @@ def _rules(card: Scorecard) -> str:
     for name, found in card.rules().items():
         if not found.series:
             continue
-        picture = scores_svg(found.spread, title="series by score") if found.failing else ""
+        spread = found.failing and found.series > 1  # of one series the numbers say all
+        picture = scores_svg(found.spread, title="series by score") if spread else ""
         rows.append(
             f"<tr><td>{name}</td><td class=n>{found.series:,}</td>"
             f"<td class=n>{found.failing:,}</td><td class=n>{found.mean:.4f}</td>"
@@ -163,7 +167,8 @@ def _pictured(one: Pictured) -> str:
     found = () if one.report is None else one.report.findings
     listed = "".join(f"<li>{one.rule}: {escape(one.detail)}</li>" for one in found[:_LISTED])
     more = f"<li>and {len(found) - _LISTED} more</li>" if len(found) > _LISTED else ""
-    findings = f"<details><summary>{len(found)} findings</summary><ul>{listed}{more}</ul></details>"
+    count = "1 finding" if len(found) == 1 else f"{len(found):,} findings"
+    findings = f"<details><summary>{count}</summary><ul>{listed}{more}</ul></details>"
     return (
         f"<article><h3>{escape(str(graded.series))} <small>score {graded.score or 0:.4f}, "
         f"{graded.rows:,} bars</small></h3><ul>{failing}</ul>{svg}{findings if found else ''}"

@@ -39,14 +39,14 @@ def test_a_receiver_that_refuses_is_named_with_its_reason(receiver: Receiver) ->
     assert not found.done
     ((name, why),) = found.failed
     assert name == "1 json"
-    assert "error=500" in why
+    assert why == "it answered with error=500"
 
 
 def test_one_that_takes_it_is_enough(receiver: Receiver) -> None:
     found = Sender(["json://127.0.0.1:9/", receiver.url]).send(MESSAGE)
     assert found.done
     assert found.taken == ("2 json",)
-    assert [name for name, _ in found.failed] == ["1 json"]
+    assert found.failed == (("1 json", "it was not reached, or did not answer in time"),)
 
 
 def test_no_secret_of_a_url_is_shown_or_logged(
@@ -59,6 +59,31 @@ def test_no_secret_of_a_url_is_shown_or_logged(
     assert len(found.failed) == 2
     assert TOKEN not in str(found)
     assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (
+            "Failed to send Telegram notification to Telegram:12345: Unauthorized, error=401.",
+            "it answered with error=401",
+        ),
+        (
+            "A connection error occurred sending Telegram:12345 notification.",
+            "it was not reached, or did not answer in time",
+        ),
+        ("The chat 12345 is unknown.", "it was not taken"),
+    ],
+)
+def test_of_what_apprise_says_only_the_cause_is_told(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, line: str, cause: str
+) -> None:
+    def refuse(*_: object, **__: object) -> bool:
+        logging.getLogger("apprise").warning(line)
+        return False
+
+    monkeypatch.setattr("apprise.NotifyBase.notify", refuse)
+    assert Sender([receiver.url]).send(MESSAGE).failed == (("1 json", cause),)
 
 
 def test_a_secret_that_a_message_holds_is_not_sent(

@@ -68,7 +68,7 @@ def test_as_json_everything_that_is_known_is_told(
     gate.report(gate.turn(Errand(), AAPL), Attempt(Ending.TIMEOUT, 0, 25 * SECOND))
     told = json.loads(marketdata("providers", "--json").out)
     assert told.keys() == {"home", "mode", "market_now", "wall_now", "providers"}
-    assert told["home"] == str(home.folder)
+    assert told["home"] == home.folder.name
     (yahoo,) = told["providers"]
     assert yahoo["provider"] == "yahoo"
     assert (yahoo["condition"], yahoo["why"]) == ("healthy", "it answers")

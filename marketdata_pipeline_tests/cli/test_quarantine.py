@@ -94,7 +94,7 @@ def test_a_released_part_is_stored_once_with_the_words_of_whoever_judged(
     held = json.loads(marketdata("quarantine", "show", "1", "--json").out)
     assert [one["close"] for one in held["bars"]] == stored["close"].tolist()
     assert (held["status"], held["decided_why"]) == ("released", "units changed")
-    again = marketdata("quarantine", "release", 1)
+    again = marketdata("quarantine", "release", 1, "--why", "again")
     assert (again.code, again.sentence()) == (2, "1 is released already: units changed")
     gone = marketdata("quarantine", "drop", 1)
     assert gone.code == 2
@@ -111,14 +111,18 @@ def test_a_dropped_part_changes_nothing_and_may_still_be_released(
     assert (found.code, found.out) == (0, "1 dropped: 10 bars of AAPL|1d stay out\n")
     pd.testing.assert_frame_equal(world.store.read(AAPL), before)
     assert "dropped" in marketdata("quarantine", "show", 1).out
-    assert marketdata("quarantine", "release", 1).code == 0
+    unsaid = marketdata("quarantine", "release", 1)
+    assert unsaid.code == 2
+    assert unsaid.sentence() == "a reason is wanted, the journal keeps it; say it with --why"
+    assert marketdata("quarantine", "release", 1, "--why", "pounds since").code == 0
     assert world.store.read(AAPL)["close"].iloc[-1] == before["close"].iloc[-1] * 100
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("command", ["show", "release", "drop"])
 def test_an_id_that_nothing_has_is_refused_in_one_line(marketdata: Terminal, command: str) -> None:
-    found = marketdata("quarantine", command, 7)
+    why = () if command == "show" else ("--why", "x")
+    found = marketdata("quarantine", command, 7, *why)
     assert found.code == 2
     assert found.sentence() == (
         "nothing in quarantine has the id 7; see marketdata quarantine list"

@@ -50,7 +50,7 @@ def test_status_tells_why_a_series_is_not_up_to_date(world: World, marketdata: T
 
 def test_status_as_json_says_the_same(world: World, marketdata: Terminal) -> None:
     told = json.loads(marketdata("status", "--json").out)
-    assert told["home"] == str(world.home.folder)
+    assert told["home"] == world.home.folder.name
     assert told["mode"] == "live"
     assert told["series"][0] == {
         "series": "AAPL|1d",
@@ -207,7 +207,7 @@ def test_watching_as_json_is_one_object(world: World, marketdata: Terminal) -> N
     told = json.loads(marketdata("status", "--watch", "--json").out)
     assert told["runs"] == {"shown": [], "under_way": 0, "waiting": 0, "trouble": None}
     assert (told["cadences"][0]["timeframe"], told["cadences"][0]["wished"]) == ("1d", 86_400.0)
-    assert told["home"] == str(world.home.folder)
+    assert told["home"] == world.home.folder.name
     assert "series" not in told
 
 
