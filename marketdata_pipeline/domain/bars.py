@@ -6,7 +6,7 @@ and the float64 columns open, high, low, close (quote currency) and volume (unit
 frame means: no bars.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -72,6 +72,14 @@ def labels_of(bars: pd.DataFrame) -> Micros:
     """The labels in microseconds since 1970-01-01T00:00Z."""
     labels: Micros = cast("pd.DatetimeIndex", bars.index).as_unit("us").asi8
     return labels
+
+
+def labels_inside(labels: Micros, ranges: Iterable[TimeRange]) -> np.ndarray:
+    """A mask of the labels that lie in any of some ranges; neither need be sorted."""
+    inside = np.zeros(len(labels), dtype=bool)
+    for one in ranges:
+        inside |= (labels >= to_micros(one.start)) & (labels < to_micros(one.end))
+    return inside
 
 
 def values_of(bars: pd.DataFrame) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action
 from marketdata_pipeline.domain.bars import empty, labels_of, values_of
-from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge, to_micros
+from marketdata_pipeline.domain.ranges import TimeRange, from_micros, merge
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
 
@@ -142,13 +142,6 @@ def same_bars(bars: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     at = np.minimum(np.searchsorted(there, labels), len(there) - 1)
     same[:] = (there[at] == labels) & (values_of(bars) == values_of(others)[:, at]).all(axis=0)
     return same
-
-
-def labels_within(bars: pd.DataFrame, within: TimeRange) -> np.ndarray:
-    """A mask of the bars whose label is in a range."""
-    labels = labels_of(bars)
-    mask: np.ndarray = (labels >= to_micros(within.start)) & (labels < to_micros(within.end))
-    return mask
 
 
 def label_ranges(labels: np.ndarray, length: timedelta) -> list[TimeRange]:

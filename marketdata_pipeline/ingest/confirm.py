@@ -3,15 +3,16 @@
 Not here: whether the reply can be believed at all (quality), and writing (settle).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import PRICES, labels_of, values_of
+from marketdata_pipeline.domain.bars import PRICES, labels_inside, labels_of, values_of
 from marketdata_pipeline.domain.quarantine import Suspect, label_ranges
-from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.verdict import Finding
@@ -69,17 +70,15 @@ def compare(
 
 
 def unconfirmed(
-    reply: Reply, bars: pd.DataFrame, before: Snapshot, final: TimeRange | None
+    reply: Reply, bars: pd.DataFrame, before: Snapshot, final: Sequence[TimeRange]
 ) -> list[TimeRange]:
     """Stored bars past their settlement, within ``final``, that a reply does not tell.
 
     It lacks them, or their volume: they stay provisional, and are asked for again.
     """
-    if final is None:
-        return []
     labels = labels_of(before.bars)
     waiting = before.state == State.PROVISIONAL
-    waiting &= (labels >= to_micros(final.start)) & (labels < to_micros(final.end))
+    waiting &= labels_inside(labels, final)
     told = labels_of(bars)[~emptier(bars, before.bars)]
     silent = labels[waiting & ~np.isin(labels, told)]
     return label_ranges(silent, reply.series.timeframe.length)

@@ -3,7 +3,6 @@
 Not here: the arithmetic of a derived bar (domain.resample) and updating the base (update).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -27,7 +26,7 @@ from marketdata_pipeline.domain.ranges import (
 from marketdata_pipeline.domain.reply import Basis
 from marketdata_pipeline.domain.resample import derive
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import WEEK, Micros, monday_of
+from marketdata_pipeline.domain.sessions import WEEK, monday_of
 from marketdata_pipeline.domain.timeframe import Timeframe
 from marketdata_pipeline.ingest.commit import commit_over
 from marketdata_pipeline.ingest.plan import after_listing
@@ -155,7 +154,7 @@ def write_derived(
     spans = [one for part in parts for one in _projected(series, part, base.coverage)]
     good = [one.within for one in spans if one.kind is not SpanKind.OUT_OF_DEPTH]
     market_now = clock.market_now()
-    keep = _inside(contract.labels_of(made), good)
+    keep = contract.labels_inside(contract.labels_of(made), good)
     bars = contract.validate(made[keep], series, market_now)
     fetch = Fetch(
         kind=FetchKind.DERIVED,
@@ -174,7 +173,7 @@ def write_derived(
     )
 
     final = tuple(one.within for one in spans if one.kind is SpanKind.ANSWERED)
-    settled = _inside(contract.labels_of(bars), final)
+    settled = contract.labels_inside(contract.labels_of(bars), final)
 
     def judged(stored: Snapshot) -> tuple[Write, bool]:
         kept = np.isin(contract.labels_of(bars), stored.finals()) & ~settled
@@ -188,13 +187,6 @@ def write_derived(
         ), False
 
     return commit_over(store, series, scope, judged)
-
-
-def _inside(labels: Micros, ranges: Iterable[TimeRange]) -> np.ndarray:
-    inside = np.zeros(len(labels), dtype=bool)
-    for one in ranges:
-        inside |= (labels >= to_micros(one.start)) & (labels < to_micros(one.end))
-    return inside
 
 
 def _projected(series: Series, part: TimeRange, base: Coverage) -> list[Span]:

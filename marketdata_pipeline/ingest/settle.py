@@ -18,7 +18,6 @@ from marketdata_pipeline.domain.coverage import Span
 from marketdata_pipeline.domain.ranges import TimeRange, intersect, merge, span, subtract, to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
-from marketdata_pipeline.domain.sessions import Micros
 from marketdata_pipeline.domain.settlement import unsettled
 from marketdata_pipeline.domain.verdict import Finding
 from marketdata_pipeline.errors import MalformedReply
@@ -182,13 +181,6 @@ def _padded(reply: Reply) -> TimeRange:
     return TimeRange(reply.window.start - around, reply.window.end + around)
 
 
-def _within(labels: Micros, parts: Sequence[TimeRange]) -> np.ndarray:
-    inside = np.zeros(len(labels), dtype=bool)
-    for part in merge(parts):
-        inside |= (labels >= to_micros(part.start)) & (labels < to_micros(part.end))
-    return inside
-
-
 def _held(bars: pd.DataFrame, stored: Snapshot, fetched_at: int) -> np.ndarray:
     """A mask of the bars for which a better one is stored.
 
@@ -207,13 +199,14 @@ def _sift(answer: _Answer, before: Before) -> Sifted:
     found = contradiction(reply, bars, before.stored, before.actions)
     if found is not None and answer.listing.another_try:
         raise error_of(reply, found)
-    return sift(reply, bars, _within(contract.labels_of(bars), answer.parts), before, found)
+    return sift(
+        reply, bars, contract.labels_inside(contract.labels_of(bars), answer.parts), before, found
+    )
 
 
 def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write, bool]:
     """What passes, with what is kept apart; nothing but that where nothing passes."""
-    final = answer.final[0] if answer.final else None
-    silent = unconfirmed(answer.reply, answer.settled.bars, stored, final)
+    silent = unconfirmed(answer.reply, answer.settled.bars, stored, answer.final)
     asked = intersect(answer.parts, silent)
     sifted = replace(sifted, in_vain=tuple(merge([*sifted.in_vain, *asked])))
     reply, parts = answer.reply, tuple(subtract(answer.parts, sifted.in_vain))
@@ -232,12 +225,12 @@ def _write_of(answer: _Answer, sifted: Sifted, stored: Snapshot) -> tuple[Write,
 def _write(answer: _Answer, stored: Snapshot) -> tuple[Write, bool]:
     reply, bars, listing = answer.reply, answer.settled.bars, answer.listing
     labels = contract.labels_of(bars)
-    becomes_final = _within(labels, answer.final)
+    becomes_final = contract.labels_inside(labels, answer.final)
     fetched_at = to_micros(reply.fetched_at)
     compared = compare(bars, stored, (reply.provider, fetched_at), becomes_final)
     held = _held(bars, stored, fetched_at)
     restated = compared.restated & becomes_final
-    keep = (_within(labels, answer.parts) & ~held & ~compared.known) | restated
+    keep = (contract.labels_inside(labels, answer.parts) & ~held & ~compared.known) | restated
     present = np.union1d(labels, contract.labels_of(stored.bars))
     first_trade = reply.first_trade or listing.first_trade
     absent = absent_labels(reply.series, answer.parts, present, first_trade)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from marketdata_pipeline.domain.actions import Action, ActionKind
-from marketdata_pipeline.domain.bars import labels_of
+from marketdata_pipeline.domain.bars import labels_inside, labels_of
 from marketdata_pipeline.domain.quarantine import (
     ANSWERED_SINCE,
     CONFIRMED,
@@ -20,7 +20,6 @@ from marketdata_pipeline.domain.quarantine import (
     QuarantineStatus,
     Suspect,
     label_ranges,
-    labels_within,
     same_bars,
 )
 from marketdata_pipeline.domain.ranges import TimeRange, to_micros
@@ -183,7 +182,7 @@ class _Sieve:
 
     def is_about_all(self, finding: Finding) -> bool:
         """Whether every bar is doubted, and any of them is not known better."""
-        if not labels_within(self.raw, finding.within).all():
+        if not labels_inside(labels_of(self.raw), [finding.within]).all():
             return False
         return bool((~self.sure & ~self.out).any())
 
@@ -200,7 +199,7 @@ class _Sieve:
 
         Others would pass for what is stored already by other values.
         """
-        of_it = labels_within(self.raw, finding.within) & ~self.sure & ~self.out
+        of_it = labels_inside(labels_of(self.raw), [finding.within]) & ~self.sure & ~self.out
         self._hold(finding, of_it & inside)
         self.out |= of_it
 

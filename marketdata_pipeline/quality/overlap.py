@@ -7,9 +7,8 @@ Not here: bars that nobody has stored yet (levels, spikes), and what the reply s
 import numpy as np
 import pandas as pd
 
-from marketdata_pipeline.domain.bars import labels_of, values_of
+from marketdata_pipeline.domain.bars import labels_inside, labels_of, values_of
 from marketdata_pipeline.domain.instrument import AssetClass
-from marketdata_pipeline.domain.ranges import to_micros
 from marketdata_pipeline.domain.reply import Reply
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.domain.verdict import Finding
@@ -30,7 +29,7 @@ _ODD_VOLUME = float(np.log(10))
 def shrunken(reply: Reply, raw: pd.DataFrame, stored: pd.DataFrame) -> list[Finding]:
     """The reply lacks more than half of the bars that are stored in its window."""
     held = labels_of(stored)
-    held = held[(held >= to_micros(reply.window.start)) & (held < to_micros(reply.window.end))]
+    held = held[labels_inside(held, [reply.window])]
     if len(held) < _FEWEST_STORED:
         return []
     lacking = int((~among(held, labels_of(raw))).sum())

@@ -17,11 +17,11 @@ from marketdata_pipeline.database.dialect import one_of
 from marketdata_pipeline.database.engine import reading
 from marketdata_pipeline.database.metadata import coverage, fetches
 from marketdata_pipeline.database.metadata import series as series_table
-from marketdata_pipeline.domain.bars import frame
+from marketdata_pipeline.domain.bars import frame, labels_inside
 from marketdata_pipeline.domain.clock import Clock
 from marketdata_pipeline.domain.coverage import Coverage, Reached, Span
 from marketdata_pipeline.domain.quarantine import Kept
-from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros, to_micros
+from marketdata_pipeline.domain.ranges import MICROSECOND, TimeRange, from_micros
 from marketdata_pipeline.domain.series import Series
 from marketdata_pipeline.errors import ContractViolation, StoreError, WriteConflict
 from marketdata_pipeline.store import chunks as chunk_rows
@@ -255,9 +255,7 @@ def _span(labels: np.ndarray) -> TimeRange:
 
 def _checked(write: Write) -> Rows:
     rows = rows_of(write.bars, 0, write.state)
-    for one in write.final:
-        first, after = np.searchsorted(rows.ts, [to_micros(one.start), to_micros(one.end)])
-        rows.state[first:after] = State.FINAL
+    rows.state[labels_inside(rows.ts, write.final)] = State.FINAL
     if (np.diff(rows.ts) <= 0).any():
         raise ContractViolation(f"{write.series}: bars to store must be sorted and unique")
     if not all(np.isfinite(column).all() for column in rows.columns.values()):

@@ -16,6 +16,7 @@ from marketdata_pipeline.domain.bars import (
     broken_rows,
     empty,
     frame,
+    labels_inside,
     labels_of,
     validate,
 )
@@ -275,3 +276,15 @@ def test_frames_of_another_shape_are_refused_in_many_threads_at_once() -> None:
         [sys.executable, "-c", AT_ONCE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == str([True] * 8), done.stderr
+
+
+def test_labels_lie_inside_half_open_ranges_in_whatever_order_both_come() -> None:
+    day = 86_400_000_000
+    labels = np.array([3, 0, 5, 2, 4, 1], dtype=np.int64) * day
+    inside = labels_inside(labels, [_days(4, 5), _days(1, 3)])
+    assert (labels[inside] // day).tolist() == [2, 4, 1]
+    assert not labels_inside(labels, []).any()
+
+
+def _days(first: int, end: int) -> TimeRange:
+    return TimeRange(*(datetime(1970, 1, 1 + number, tzinfo=UTC) for number in (first, end)))
