@@ -127,13 +127,16 @@ class Part:
             self._process.wait()
 
     def members(self) -> list[Member]:
-        """Its processes that live, the oldest first (Linux only)."""
+        """Its processes that live, the oldest first (Linux only).
+
+        By when they began: process ids start anew at the bottom once the highest was given out.
+        """
         found = []
-        for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
+        for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it ended meanwhile
                 if f"{_MARK}={self._mark}\0".encode() in (folder / "environ").read_bytes():
-                    found.append(_member(folder))
-        return found
+                    found.append((_began(folder), _member(folder)))
+        return [one for _, one in sorted(found, key=lambda one: (one[0], one[1].pid))]
 
     def said(self) -> str:
         """The end of its log."""
@@ -146,6 +149,11 @@ class Part:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         return bool(living)
+
+
+def _began(folder: Path) -> int:
+    """Ticks since the machine's start (field 22 of proc(5)'s stat, after the name in brackets)."""
+    return int((folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
 
 
 def _member(folder: Path) -> Member:

@@ -160,8 +160,9 @@ def test_a_run_that_was_killed_starts_once_more_unless_its_tag_says_otherwise(
     running: Stack, series: str, tags: dict[str, str], again: str
 ) -> None:
     run = _under_way(running, series, tags)
-    workers = running.parts["code-server"].members()[1:]
-    for one in (one for one in workers if "spawn" in one.command):
+    workers = [one for one in running.parts["code-server"].members() if "spawn" in one.command]
+    assert workers, "nothing to kill"
+    for one in workers:
         os.kill(one.pid, signal.SIGKILL)
     assert running.ended(run).status == "FAILURE"
     assert _will_retry(running, run) == again
