@@ -11,19 +11,43 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-from sqlalchemy import Engine
+import typer.main
+from sqlalchemy import Engine, Pool
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultDialect
 
 from marketdata_pipeline.database.engine import open_engine
 from marketdata_pipeline.domain.closures import Closures, put_in_force
 from marketdata_pipeline_tests.databases import Databases, lay_catalog
 from marketdata_pipeline_tests.fakes import Lines
 
-ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test runs on Postgres as on SQLite is measured once; tracing costs half the time.
+
+    In `make test` the layers that write SQL run on both, those above them on SQLite; the rest of
+    those is a matter of `make proof`.
+    """
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if call is None or all(
+            not isinstance(one, str) or one != "postgres" for one in call.params.values()
+        ):
+            continue
+        item.add_marker(pytest.mark.no_cover)
+        if item.path.relative_to(HERE).parts[0] in ("ingest", "reading", "defs"):
+            item.add_marker(pytest.mark.proof)
+
 
 # A loaded machine is no fault of the code: how long an example takes is a benchmark's question.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -48,6 +72,34 @@ def _dagsters_revisions_are_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", read_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_statement_is_compiled_once() -> Iterator[None]:
+    """As in a process that keeps its engine; here each test has an engine of its own."""
+    make, compiled = Engine.__init__, dict[type, dict[Any, Any]]()
+
+    def made(engine: Engine, pool: Pool, dialect: Dialect, *given: Any, **named: Any) -> None:
+        make(engine, pool, dialect, *given, **named)
+        known = compiled.setdefault(type(dialect), {})
+        engine.update_execution_options(compiled_cache=known)
+
+    def same(one: object, other: object) -> bool:
+        return type(one) is type(other)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "__init__", made)
+        patch.setattr(DefaultDialect, "__eq__", same)  # a dialect is part of the cache's keys
+        patch.setattr(DefaultDialect, "__hash__", lambda one: hash(type(one)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """As in a program, which builds them for its one call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         yield
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from marketdata_pipeline.cli.app import app
 from marketdata_pipeline.config import Settings
@@ -54,7 +54,7 @@ def commands(page: Path) -> list[list[str]]:
 
 def refusal(words: list[str]) -> str:
     """Why these words after `marketdata` are no command of the app; empty where they are."""
-    group = get_command(app)
+    group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     words = [one for one in words if one != "..."]
     while words and words[0].startswith("--"):

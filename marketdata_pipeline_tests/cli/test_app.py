@@ -131,6 +131,7 @@ def test_the_home_is_made_here_unless_somebody_names_it(marketdata: Terminal) ->
     assert found.sentence().startswith(f"no home at {Path.cwd() / '.marketdata'};")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "command",
     [("init",), pytest.param(("init", "--demo"), marks=pytest.mark.proof), ("quickstart",)],
@@ -243,6 +244,7 @@ def test_help_is_no_error(marketdata: Terminal) -> None:
     assert "quickstart" in marketdata().out
 
 
+@pytest.mark.proof
 def test_the_program_ends_with_the_code_and_without_a_traceback(tmp_path: Path) -> None:
     found = program(tmp_path, dict(os.environ), "bars", "A|B")
     assert found.sentence().startswith("'A|B' is not an instrument")

@@ -106,6 +106,7 @@ def test_watching_without_a_terminal_shows_it_once(home: Home, marketdata: Termi
     assert "\x1b" not in found.out
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("gate")
 def test_on_a_terminal_it_is_drawn_in_place(home: Home) -> None:
     with on_a_terminal(home, "providers", "--watch", "--every", "0.1") as (child, terminal):

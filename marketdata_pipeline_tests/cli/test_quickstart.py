@@ -26,6 +26,8 @@ from marketdata_pipeline_tests.cli.terminal import (
 )
 from marketdata_pipeline_tests.ports import free_port
 
+pytestmark = pytest.mark.proof
+
 STOCKS = {"AAPL": 3261, "MSFT": 3261, "IBM": 3261, "GOOGL": 2139, "META": 187}
 ROUND_THE_CLOCK = ["BTC-USD|1h", "EURUSD=X|1h"]
 HOURS = TimeRange(datetime(2011, 2, 18, tzinfo=UTC), datetime(2013, 2, 15, 21, tzinfo=UTC))

@@ -29,6 +29,8 @@ from marketdata_pipeline_tests.cli.terminal import PROGRAM, Terminal, listing
 from marketdata_pipeline_tests.ports import free_port, mute, stranger
 from marketdata_pipeline_tests.providers.yahoo.canned import Canned, serving
 
+pytestmark = pytest.mark.proof
+
 START = datetime(2013, 2, 15, 21, tzinfo=UTC)
 
 
@@ -76,6 +78,7 @@ def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Ho
         pass  # the port is free again: nobody of the family holds it
 
 
+@pytest.mark.proof
 def test_a_simulator_ends_with_a_command_that_is_killed(replay: Home) -> None:
     port = free_port()
     with _simulate(port) as started:

@@ -253,6 +253,7 @@ def read_until(terminal: int, words: bytes, times: int = 1) -> bytes:
     return shown
 
 
+@pytest.mark.proof
 def test_on_a_terminal_it_is_drawn_in_place_until_it_is_interrupted(world: World) -> None:
     with on_a_terminal(world.home, "status", "--watch", "--every", "0.1") as (child, terminal):
         shown = read_until(terminal, b"coverage", times=2)

@@ -20,6 +20,8 @@ from marketdata_pipeline.governor.log import record
 from marketdata_pipeline_tests.conftest import ROOT
 from marketdata_pipeline_tests.defs.stage import Stage
 
+pytestmark = pytest.mark.proof
+
 STEPS = {"compact", "collect", "verify", "prune_requests", "prune_dagster"}
 MONTH = timedelta(days=31)
 

@@ -24,6 +24,8 @@ from marketdata_pipeline_tests.defs.stage import (
 )
 from marketdata_pipeline_tests.ingest.world import USUAL, walk
 
+pytestmark = pytest.mark.proof
+
 MANY = [f"S{number}" for number in range(40)]
 LIST = [f"{one}|1d" for one in MANY]
 

@@ -355,6 +355,7 @@ def _flier(url: str, ttl: float) -> "subprocess.Popen[str]":
     return child
 
 
+@pytest.mark.proof
 def test_a_killed_holder_s_is_free_after_its_time_at_most(engine: Engine, catalog_url: str) -> None:
     with _flier(catalog_url, ttl=1) as child:
         SystemClock().sleep(0.5)  # it was renewed once

@@ -24,6 +24,7 @@ from marketdata_pipeline.simulator.server import Simulator, running
 from marketdata_pipeline.simulator.synthetic import SyntheticHistory
 from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
 from marketdata_pipeline_tests.ingest.world import World
+from marketdata_pipeline_tests.samples import sampled
 
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo")
 
@@ -133,7 +134,9 @@ def compared(case: Case, zone: str, simulator: Simulator, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("case", "zone"),
-    [(case, ZONES[number % 3]) for number, case in enumerate(CASES) if case.key in MARKETS],
+    sampled(
+        [(case, ZONES[number % 3]) for number, case in enumerate(CASES) if case.key in MARKETS], 3
+    ),
     ids=lambda one: one if isinstance(one, str) else one.key,
 )
 def test_a_year_of_days_and_a_month_of_minutes_equal_what_was_traded(

@@ -37,6 +37,7 @@ from marketdata_pipeline.simulator.synthetic import SyntheticHistory
 from marketdata_pipeline.store.write import State
 from marketdata_pipeline_tests.fakes import FrozenClock, OpenGate
 from marketdata_pipeline_tests.ingest.world import World
+from marketdata_pipeline_tests.samples import sampled
 
 AAPL = Instrument.parse("AAPL")
 SERIES = (Series.parse("AAPL|1d"), Series.parse("AAPL|1h"))
@@ -52,7 +53,6 @@ WHOLE = "whole"
 """No error, and nothing is lacking."""
 
 Expected = type[MarketDataError] | str
-LIKE_500 = (501, 502, 504)
 CASES: list[tuple[Fault, Expected]] = [
     (Fault("drop"), REPLIED),
     (Fault("drop", dates=FRIDAY), REPLIED),
@@ -172,10 +172,7 @@ def befallen(stage: Stage, fault: Fault, *expected: Expected) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
-    [
-        pytest.param(*case, marks=[pytest.mark.proof] if case[0].status in LIKE_500 else [])
-        for case in (*CASES, *SINGLE)
-    ],
+    sampled((*CASES, *SINGLE), 6),
     ids=named,
 )
 def test_into_an_empty_store_a_fault_brings_no_wrong_bar_and_is_mended(

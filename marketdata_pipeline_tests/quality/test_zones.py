@@ -4,12 +4,15 @@ from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 
+import pytest
+
 from marketdata_pipeline_tests.children import PROCESSES
 from marketdata_pipeline_tests.quality import zoned
 
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo")
 
 
+@pytest.mark.proof
 def test_all_of_it_is_the_same_in_utc_new_york_and_tokyo(tmp_path: Path) -> None:
     running = []
     for zone in ZONES:

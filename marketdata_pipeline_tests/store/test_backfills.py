@@ -84,6 +84,7 @@ def _put(url: str, ready: Barrier) -> None:
     engine.dispose()
 
 
+@pytest.mark.proof
 def test_the_same_wish_of_two_processes_at_once_is_one_row(
     catalog_url: str, engine: Engine
 ) -> None:

@@ -174,6 +174,7 @@ def leftovers(folder: Path) -> list[Path]:
     return [one for one in folder.iterdir() if ".unfinished-" in one.name]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("step", STEPS["backup"])
 def test_a_backup_that_is_killed_is_whole_or_not_there(
     tmp_path: Path, url: str | None, step: str
@@ -221,6 +222,7 @@ def assert_home_or_nothing(target: Path, url: str | None) -> bool:
     return True
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("step", STEPS["restore"])
 def test_a_restore_that_is_killed_leaves_a_home_or_nothing_that_looks_like_one(
     tmp_path: Path, backup: Path, url: str | None, step: str

@@ -143,6 +143,7 @@ def _take(url: str, name: str, ready: Barrier) -> None:
     engine.dispose()
 
 
+@pytest.mark.proof
 def test_two_takers_at_once_never_get_the_same_row(
     catalog_url: str, engine: Engine, rows: Rows
 ) -> None:

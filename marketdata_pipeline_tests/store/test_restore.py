@@ -29,6 +29,7 @@ from marketdata_pipeline.store.verify import Verifier
 from marketdata_pipeline_tests.database.filled import as_earlier_versions_wrote
 from marketdata_pipeline_tests.databases import Databases
 from marketdata_pipeline_tests.fakes import FrozenClock
+from marketdata_pipeline_tests.samples import sampled
 from marketdata_pipeline_tests.store.kept import (
     Registered,
     bars_of,
@@ -278,7 +279,7 @@ def test_an_empty_folder_is_filled_in_place(backup: Path, target: Path, url: str
     assert not [one.name for one in target.iterdir() if one.name.startswith(".")]
 
 
-@pytest.mark.parametrize("earlier", REVISIONS[:-1])
+@pytest.mark.parametrize("earlier", sampled(REVISIONS[:-1], 3))
 def test_a_backup_of_an_earlier_revision_is_upgraded(
     tmp_path: Path, target: Path, url: str | None, earlier: str
 ) -> None:
@@ -357,7 +358,7 @@ def test_a_manifest_that_names_anything_but_bars_is_refused(
     assert is_nothing_left(target, None)
 
 
-@pytest.mark.parametrize("path", ESCAPES)
+@pytest.mark.parametrize("path", sampled(ESCAPES, 4))
 @pytest.mark.parametrize("table", ["chunks", "retired_files"])
 def test_a_catalog_that_names_a_path_elsewhere_is_refused(
     backup: Path, target: Path, path: str, table: str

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from marketdata_pipeline.reading.export.run import Order, export
 from marketdata_pipeline_tests.ingest.importing.conftest import Make
 from marketdata_pipeline_tests.ingest.importing.rows import write_csv
 from marketdata_pipeline_tests.ingest.world import World, days, make_world, walk
+from marketdata_pipeline_tests.samples import sampled
 
 NVDA = Series.parse("NVDA|1d")
 OLD = Action(date(2023, 1, 17), ActionKind.SPLIT, Fraction(7))
@@ -197,14 +199,14 @@ def test_a_parquet_file_of_an_export_says_most_of_itself() -> None:
     assert found.terms.or_else(UNSAID).currency is None
 
 
+TRADED = (Adjust.NONE, Adjust.SPLITS)
 SERIES = [
     Series.parse(one)
     for one in ("NVDA|1h", "NVDA|4h", "NVDA|1d", "NVDA|1wk", "EURUSD=X|1d", "BTC-USD|5m")
 ]
 
 
-@pytest.mark.parametrize("layout", Layout)
-@pytest.mark.parametrize("adjust", [Adjust.NONE, Adjust.SPLITS])
+@pytest.mark.parametrize(("layout", "adjust"), sampled(product(Layout, TRADED), 2))
 def test_what_this_version_exports_it_imports(
     layout: Layout, adjust: Adjust, world: World, importing: Make, tmp_path: Path
 ) -> None:
