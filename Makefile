@@ -60,14 +60,16 @@ test: $(DEV) ## all checks of the code, and the tests (a few minutes)
 	@echo "== format" && $(BIN)/ruff format --check --quiet . || \
 	  { echo "not formatted (make fix does it):" >&2; $(BIN)/ruff format --check . >&2; exit 1; }
 	@echo "== lint" && $(BIN)/ruff check --quiet .
-	@echo "== types" && $(BIN)/mypy && MYPYPATH=benchmarks $(BIN)/mypy benchmarks/*.py
 	@echo "== layers" && $(BIN)/lint-imports
 	@echo "== dependencies" && $(BIN)/deptry .
 	@echo "== definitions" && home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cp dagster.yaml "$$home" && \
 	  { MARKETDATA_HOME="$$home" DAGSTER_HOME="$$home" $(BIN)/dagster definitions validate \
 	      -m marketdata_pipeline.definitions </dev/null >"$$home/log" 2>&1 || \
 	    { cat "$$home/log" >&2; exit 1; }; }
-	@echo "== tests" && $(PYTEST) -m 'not proof and not online' --cov --cov-report=term $(PYTEST_ARGS) </dev/null
+	@echo "== tests, and types beside them"; said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
+	  { $(BIN)/mypy && MYPYPATH=benchmarks $(BIN)/mypy benchmarks/*.py; } >"$$said" 2>&1 & types=$$!; \
+	  $(PYTEST) -m 'not proof and not online' --cov --cov-report=term $(PYTEST_ARGS) </dev/null; tests=$$?; \
+	  wait $$types; types=$$?; echo "== types" && cat "$$said"; exit $$((tests ? tests : types))
 
 # pytest's 5 means that there is no such test. A benchmark's figures are for reading, but it has to run.
 .PHONY: proof

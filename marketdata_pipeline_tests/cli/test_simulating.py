@@ -58,7 +58,6 @@ def _simulate(port: int, *more: str) -> Iterator["subprocess.Popen[str]"]:
             started.kill()
 
 
-@pytest.mark.proof
 def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Home) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -78,7 +77,6 @@ def test_simulate_answers_until_it_is_told_to_end_and_leaves_no_child(replay: Ho
         pass  # the port is free again: nobody of the family holds it
 
 
-@pytest.mark.proof
 def test_a_simulator_ends_with_a_command_that_is_killed(replay: Home) -> None:
     port = free_port()
     with _simulate(port) as started:
@@ -193,7 +191,6 @@ def test_a_demo_without_a_name_has_a_folder_of_its_own(marketdata: Terminal) -> 
     )
 
 
-@pytest.mark.proof
 def test_a_dead_simulator_is_one_sentence_of_a_backfill(
     replay: Home, marketdata: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +266,6 @@ def test_what_the_command_takes_for_a_quota_the_simulator_does_too(text: str) ->
     assert Step.parse(text).quotas
 
 
-@pytest.mark.proof
 def test_simulate_makes_the_home_that_it_is_told_to_serve_within_its_quota(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

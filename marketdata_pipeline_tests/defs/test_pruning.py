@@ -29,12 +29,14 @@ from marketdata_pipeline_tests.defs.past import (
     told,
 )
 
+pytestmark = pytest.mark.proof
+
 KEYS = [f"{name}|{size}" for name in NAMES for size in (1, 2)]
 MATERIALIZED, PLANNED = "ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED"
 DELETED = ("runs", "events", "checks", "backfills", "files")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.proof)])
+@pytest.fixture(params=["sqlite", "postgres"])
 def past(request: pytest.FixtureRequest) -> Past:
     return Past(request.getfixturevalue(f"{request.param}_instance"))
 
@@ -250,12 +252,10 @@ def _assert_the_same_is_said(past: Past, seed: int, length: int) -> None:
 
 
 @on_both
-@pytest.mark.proof
 def test_dagster_says_the_same_and_a_second_pruning_finds_nothing(past: Past) -> None:
     _assert_the_same_is_said(past, seed=1, length=8)
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_dagster_says_the_same_whatever_happened(past: Past, seed: int) -> None:
     _assert_the_same_is_said(past, seed, length=20)
@@ -277,7 +277,6 @@ def _broken_off(instance: dg.DagsterInstance) -> bool:
     return False
 
 
-@pytest.mark.proof
 def test_broken_off_at_any_step_it_leaves_what_dagster_says_and_goes_on(past: Past) -> None:
     past.backfilled("a|1", "b|2", bad=("a|1", "b|1"))
     past.refreshed("a|1", "c|1")
@@ -304,7 +303,6 @@ def _killed_after(seconds: float, folder: Path) -> bool:
     return child.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.proof
 def test_killed_again_and_again_it_leaves_what_dagster_says_and_ends(past: Past) -> None:
     _random_past(past, seed=30, length=40)
     said = told(past.instance)

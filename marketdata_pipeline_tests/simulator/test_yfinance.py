@@ -22,6 +22,8 @@ from marketdata_pipeline_tests.simulator import yfinance_client
 from marketdata_pipeline_tests.simulator.histories import at, history, listing
 from marketdata_pipeline_tests.simulator.yfinance_client import Outcome, fresh_process
 
+pytestmark = pytest.mark.proof
+
 D1, H1, M1 = Timeframe.D1, Timeframe.H1, Timeframe.M1
 SPLIT = Action(date(2024, 3, 13), ActionKind.SPLIT, Fraction(4))
 DIVIDEND = Action(date(2024, 3, 12), ActionKind.DIVIDEND, Fraction("0.53"))
