@@ -41,23 +41,28 @@ class Storm:
         """Until that many were killed and that many writes acknowledged, in two minutes each."""
         running = [self._begin() for _ in range(WRITERS)]
         until = monotonic() + 600
-        while self.kills < kills or len(self.stored) < acknowledged:
-            assert monotonic() < until, f"{self.kills} kills, {len(self.stored)} acknowledged"
-            slot = min(range(WRITERS), key=lambda one: running[one][1])
-            process, deadline, told = running[slot]
-            process.join(max(0.0, deadline - monotonic()))
-            self._end(process, told)
-            running[slot] = self._begin()
-        for process, _, told in running:
-            self._end(process, told)
+        try:
+            while self.kills < kills or len(self.stored) < acknowledged:
+                assert monotonic() < until, f"{self.kills} kills, {len(self.stored)} acknowledged"
+                slot = min(range(WRITERS), key=lambda one: running[one][1])
+                process, deadline, told = running[slot]
+                process.join(max(0.0, deadline - monotonic()))
+                self._end(process, told)
+                # Once enough were killed they live longer: a busy machine starts them slowly.
+                running[slot] = self._begin(1.0 if self.kills < kills else 5.0)
+            for process, _, told in running:
+                self._end(process, told)
+        finally:
+            for process, _, _ in running:
+                process.kill()
 
-    def _begin(self) -> tuple[BaseProcess, float, Path]:
+    def _begin(self, times: float = 1.0) -> tuple[BaseProcess, float, Path]:
         seed = next(self.seeds)
         told = self.told / f"{seed}.jsonl"
         arguments = (self.url, self.folder, seed, told)
         process = PROCESSES.Process(target=keep_writing, args=arguments)
         process.start()
-        return process, monotonic() + self.dice.uniform(0.1, 1.2), told
+        return process, monotonic() + times * self.dice.uniform(0.1, 1.2), told
 
     def _end(self, process: BaseProcess, told: Path) -> None:
         assert process.is_alive(), "a writer broke off by itself"
